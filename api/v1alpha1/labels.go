@@ -1,0 +1,92 @@
+package v1alpha1
+
+// FieldManager is the name under which Landfall owns fields by server-side
+// apply.
+const FieldManager = "landfall"
+
+// Labels on the objects of an environment. The inventory in the Environment's
+// status, not a label, decides what Landfall may delete: labels get copied.
+const (
+	// LabelManagedBy is the ecosystem's label; its value is FieldManager.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// LabelComponent names the blueprint's component.
+	LabelComponent = "app.kubernetes.io/component"
+	// LabelEnvironment names the environment.
+	LabelEnvironment = "landfall.dev/environment"
+	// LabelProject names the project namespace that holds the Environment.
+	LabelProject = "landfall.dev/project"
+)
+
+// Annotations.
+const (
+	// AnnotationAuthor on an Environment says who asked for its newest change;
+	// it is copied into the Release. Absent means unknown.
+	AnnotationAuthor = "landfall.dev/author"
+	// AnnotationMessage on an Environment says why, in the author's words.
+	AnnotationMessage = "landfall.dev/message"
+	// AnnotationHealRequested asks once for drift to be put back. Its value is
+	// any text that differs from status.healedRequest, by habit a timestamp.
+	AnnotationHealRequested = "landfall.dev/heal-requested"
+	// AnnotationRedeployRequested asks once for a new release although nothing
+	// in the inputs changed, for example to retry a failed deploy. Its value is
+	// any text that differs from status.redeployedRequest.
+	AnnotationRedeployRequested = "landfall.dev/redeploy-requested"
+	// AnnotationPruneApproved allows the release whose inputs hash is its value
+	// to delete more than the cap on one step's deletions.
+	AnnotationPruneApproved = "landfall.dev/prune-approved"
+	// AnnotationAbandon ("true") lets an environment be deleted while its
+	// cluster cannot be reached: what is left there stays there.
+	AnnotationAbandon = "landfall.dev/abandon"
+	// AnnotationOwner on a namespace names its Environment as
+	// "PROJECT/NAME/UID". It is what makes a namespace ours.
+	AnnotationOwner = "landfall.dev/owner"
+)
+
+// Finalizer keeps an Environment until its objects are gone from its cluster.
+const Finalizer = "landfall.dev/environment"
+
+// IngressClass is the class of the local front door.
+const IngressClass = "landfall"
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus: Reconciling
+// is work under way, Stalled is stuck until somebody edits something.
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+	// ConditionExpiring is True from a while before the environment's expiry.
+	ConditionExpiring = "Expiring"
+	// ConditionDrifted is True, False or Unknown, as status.drift says.
+	ConditionDrifted = "Drifted"
+	// ConditionReachable on a Cluster is True while its API server answers.
+	ConditionReachable = "Reachable"
+)
+
+// Condition reasons.
+const (
+	ReasonReleased           = "Released"
+	ReasonDeploying          = "Deploying"
+	ReasonDeployFailed       = "DeployFailed"
+	ReasonRollingBack        = "RollingBack"
+	ReasonAsleep             = "Asleep"
+	ReasonFallingAsleep      = "FallingAsleep"
+	ReasonWaking             = "Waking"
+	ReasonDegraded           = "Degraded"
+	ReasonBlueprintNotFound  = "BlueprintNotFound"
+	ReasonInvalid            = "Invalid"
+	ReasonVersionNotResolved = "VersionNotResolved"
+	ReasonStoreNotReady      = "StoreNotReady"
+	ReasonClusterNotFound    = "ClusterNotFound"
+	ReasonClusterUnreachable = "ClusterUnreachable"
+	ReasonNotOwned           = "NotOwned"
+	ReasonPruneRefused       = "PruneRefused"
+	ReasonReleaseNotFound    = "ReleaseNotFound"
+	ReasonDeleting           = "Deleting"
+	ReasonDeletionBlocked    = "DeletionBlocked"
+	ReasonClean              = "Clean"
+	ReasonDrifted            = "Drifted"
+	ReasonDriftUnknown       = "DriftUnknown"
+	ReasonExpiresSoon        = "ExpiresSoon"
+	ReasonNotExpiring        = "NotExpiring"
+	ReasonReachable          = "Reachable"
+)
