@@ -9,8 +9,10 @@ const FieldManager = "landfall"
 const (
 	// LabelManagedBy is the ecosystem's label; its value is FieldManager.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
-	// LabelComponent names the blueprint's component.
-	LabelComponent = "app.kubernetes.io/component"
+	// LabelComponent names the blueprint's component. It is a label of our own:
+	// charts use app.kubernetes.io/component for their own parts, and other
+	// objects select on it.
+	LabelComponent = "landfall.dev/component"
 	// LabelEnvironment names the environment.
 	LabelEnvironment = "landfall.dev/environment"
 	// LabelProject names the project namespace that holds the Environment.
