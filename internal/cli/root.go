@@ -1,0 +1,123 @@
+// Package cli is the tree of commands. Folders mirror the command words; each
+// package below has New, which makes its command. Start at Main.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cli/version"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/spf13/cobra"
+)
+
+// Command groups, in the order of the help.
+const (
+	groupEnvironments = "environments"
+	groupPlatform     = "platform"
+	groupOther        = "other"
+)
+
+// Main runs one command line and gives its exit code; see docs/exit-codes.md.
+func Main(ctx context.Context, c *command.Context, args []string) int {
+	root := NewRoot(c)
+	started := markStart(root)
+	root.SetArgs(args)
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
+	err := command.Explain(root.ExecuteContext(ctx))
+	if err != nil && !*started && fault.ClassOf(err) == fault.Failed {
+		err = fault.Wrap(fault.Invalid, err, "`landfall --help` lists the commands; every command has --help.")
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = context.Canceled
+	}
+	report(c, err)
+	return fault.ExitCode(err)
+}
+
+// NewRoot makes the whole tree.
+func NewRoot(c *command.Context) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "landfall",
+		Short:         "Environments on Kubernetes: create, deploy, roll back, read logs, destroy",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          command.Args(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddFlags(root.PersistentFlags())
+	root.AddGroup(
+		&cobra.Group{ID: groupEnvironments, Title: "Environments:"},
+		&cobra.Group{ID: groupPlatform, Title: "Clusters and the local platform:"},
+		&cobra.Group{ID: groupOther, Title: "Other:"},
+	)
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	add(root, groupOther, version.New(c))
+	return root
+}
+
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.GroupID = group
+		root.AddCommand(cmd)
+	}
+}
+
+// markStart tells errors in the command line from errors of the command: the
+// result is true once a command's own code runs.
+func markStart(cmd *cobra.Command) *bool {
+	started := false
+	var wrap func(*cobra.Command)
+	wrap = func(cmd *cobra.Command) {
+		if run := cmd.RunE; run != nil {
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				started = true
+				return run(cmd, args)
+			}
+		}
+		for _, child := range cmd.Commands() {
+			wrap(child)
+		}
+	}
+	wrap(cmd)
+	return &started
+}
+
+// errorDocument is what programs read of an error.
+type errorDocument struct {
+	Error struct {
+		Class    string `json:"class"`
+		Message  string `json:"message"`
+		Hint     string `json:"hint,omitempty"`
+		ExitCode int    `json:"exitCode"`
+	} `json:"error"`
+}
+
+// report writes err to the error stream: lines for people, one JSON document
+// for programs.
+func report(c *command.Context, err error) {
+	if err == nil {
+		return
+	}
+	message, hint := err.Error(), fault.HintOf(err)
+	if errors.Is(err, context.Canceled) && fault.ExitCode(err) == fault.ExitInterrupted {
+		message = "interrupted"
+	}
+	if c.Output.Machine() {
+		var doc errorDocument
+		doc.Error.Class, doc.Error.Message, doc.Error.Hint = fault.ClassOf(err).String(), message, hint
+		doc.Error.ExitCode = fault.ExitCode(err)
+		json.NewEncoder(c.Err).Encode(doc)
+		return
+	}
+	fmt.Fprintf(c.Err, "landfall: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(c.Err, "  next: %s\n", hint)
+	}
+}
