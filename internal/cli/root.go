@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cli/image"
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
@@ -58,6 +59,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
+	add(root, groupPlatform, image.New(c))
 	add(root, groupOther, version.New(c))
 	return root
 }
