@@ -1,0 +1,95 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Query selects lines of one environment.
+type Query struct {
+	// Project is the namespace that holds the Environment.
+	Project     string
+	Environment string
+	// Components wanted; all without any.
+	Components []string
+	// Pod and Container narrow it further; "" is any.
+	Pod       string
+	Container string
+	// Since and Until bound the time, both included; zero is open.
+	Since, Until time.Time
+	// Grep lets pass only text it matches; nil is any. Marks always pass.
+	Grep *regexp.Regexp
+	// Tail keeps only the newest lines of the whole answer; 0 keeps all.
+	Tail int
+}
+
+// WantsOrigin says whether lines of the origin are asked for.
+func (q *Query) WantsOrigin(o *Origin) bool {
+	return (len(q.Components) == 0 || slices.Contains(q.Components, o.Component)) &&
+		(q.Pod == "" || q.Pod == o.Pod) &&
+		(q.Container == "" || q.Container == o.Container)
+}
+
+// WantsTime says whether a line of this time is asked for.
+func (q *Query) WantsTime(at int64) bool {
+	return (q.Since.IsZero() || at >= q.Since.UnixNano()) &&
+		(q.Until.IsZero() || at <= q.Until.UnixNano())
+}
+
+// WantsText says whether the text matches.
+func (q *Query) WantsText(text []byte) bool { return q.Grep == nil || q.Grep.Match(text) }
+
+// Reader gives lines in batches, each container's lines in the order they
+// were written. It is used by one goroutine at a time; Close may come from
+// another one and ends a Next under way.
+type Reader interface {
+	// Next gives the next batch, which the caller releases, or io.EOF.
+	Next(ctx context.Context) (*Batch, error)
+	Close() error
+}
+
+// Source answers queries from gathered logs.
+//
+// Read gives the lines asked for in ascending order of time. Lines of equal
+// time stand in the order they were gathered. A Source is safe for concurrent
+// use, holds a bounded amount of memory however long the answer, and may be
+// asked again after an error. An environment that it knows nothing of is an
+// empty answer, not an error.
+type Source interface {
+	Read(ctx context.Context, q Query) (Reader, error)
+}
+
+// ReadAll gives all lines of a reader and closes it. For small answers.
+func ReadAll(ctx context.Context, r Reader) (lines []Line, err error) {
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for {
+		b, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, b.Lines...) // the batch stays with its lines: not released
+	}
+}
+
+// Batches is a reader of batches that are at hand.
+func Batches(bs ...*Batch) Reader { return &sliceReader{batches: bs} }
+
+type sliceReader struct{ batches []*Batch }
+
+func (r *sliceReader) Next(context.Context) (*Batch, error) {
+	if len(r.batches) == 0 {
+		return nil, io.EOF
+	}
+	b := r.batches[0]
+	r.batches = r.batches[1:]
+	return b, nil
+}
+
+func (r *sliceReader) Close() error { return nil }

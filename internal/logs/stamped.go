@@ -1,0 +1,137 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+)
+
+// Sizes of reading, in bytes.
+const (
+	chunkSize = 32 << 10
+	// MaxLine is the longest line kept in one piece; longer ones are cut.
+	MaxLine = 1 << 20
+)
+
+// Stamped cuts a stream of the Kubernetes log API with timestamps=true into
+// batches of lines. Not for concurrent use.
+type Stamped struct {
+	src    io.Reader
+	origin *Origin
+	grep   func([]byte) bool
+	fill   bool
+
+	clock    Clock
+	position Position
+	resume   Resumption
+	rest     []byte // of a line whose end has not come
+	cut      bool   // the last line goes on
+	fresh    bool   // the last line was new
+	err      error
+}
+
+// NewStamped reads src. Lines for which keep is false are left out, but count
+// for the position; a nil keep keeps all. With fill, batches are as full as
+// they get; without, lines are given as soon as they are there. Reading goes
+// on from a position, whose zero value is the beginning.
+func NewStamped(src io.Reader, origin *Origin, keep func(text []byte) bool, fill bool, from Position) *Stamped {
+	return &Stamped{src: src, origin: origin, grep: keep, fill: fill, position: from, resume: from.Resume()}
+}
+
+// Position is how far was read: behind the last line of the last batch.
+func (s *Stamped) Position() Position { return s.position }
+
+// Next gives the next batch, which may be empty, or the stream's error. A last
+// line without newline is given too.
+func (s *Stamped) Next() (*Batch, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	b := NewBatch()
+	s.read(b)
+	whole := bytes.LastIndexByte(b.buf, '\n') + 1
+	if errors.Is(s.err, io.EOF) || whole == 0 && len(b.buf) >= MaxLine {
+		whole = len(b.buf)
+	}
+	s.rest = append(s.rest[:0], b.buf[whole:]...)
+	s.split(b, b.buf[:whole])
+	if len(b.Lines) == 0 && s.err != nil {
+		b.Release()
+		return nil, s.err
+	}
+	return b, nil
+}
+
+// read fills the batch's buffer until it holds a whole line at least, or the
+// stream ends.
+func (s *Stamped) read(b *Batch) {
+	if need := len(s.rest) + chunkSize; cap(b.buf) < need {
+		b.buf = make([]byte, 0, need)
+	}
+	b.buf = append(b.buf[:0], s.rest...)
+	ended := false // a line's end was read
+	for s.err == nil {
+		if len(b.buf) == cap(b.buf) {
+			if ended || len(b.buf) >= MaxLine {
+				return
+			}
+			b.buf = append(b.buf, make([]byte, len(b.buf))...)[:len(b.buf)]
+		}
+		var n int
+		n, s.err = s.src.Read(b.buf[len(b.buf):cap(b.buf)])
+		ended = ended || bytes.IndexByte(b.buf[len(b.buf):len(b.buf)+n], '\n') >= 0
+		b.buf = b.buf[:len(b.buf)+n]
+		if ended && !s.fill {
+			return
+		}
+	}
+}
+
+// split makes lines of the text.
+func (s *Stamped) split(b *Batch, text []byte) {
+	for len(text) > 0 {
+		line, rest, ended := bytes.Cut(text, []byte{'\n'})
+		text = rest
+		s.line(b, line)
+		s.cut = !ended
+	}
+}
+
+// line adds one line, unless it was seen before or is not asked for.
+func (s *Stamped) line(b *Batch, line []byte) {
+	at, text, stamped := s.clock.Split(line)
+	switch {
+	case s.cut: // more of the line before, with its time and fate
+		at, text = s.lastTime(), line
+	case !stamped: // a remark of the kubelet's
+		at, text, s.fresh = s.lastTime(), line, true
+	default:
+		gap := false
+		if s.fresh, gap = s.resume.Take(at); gap {
+			s.markGap(b, at)
+		}
+		if s.fresh {
+			s.position.Note(at)
+		}
+	}
+	if s.fresh && (s.grep == nil || s.grep(text)) {
+		b.Lines = append(b.Lines, Line{Origin: s.origin, At: at, Text: text})
+	}
+}
+
+func (s *Stamped) lastTime() int64 {
+	if s.position.Begun() {
+		return s.position.Last
+	}
+	return time.Now().UnixNano()
+}
+
+// markGap says that the log does not reach back to what was read last.
+func (s *Stamped) markGap(b *Batch, at int64) {
+	text := "lines may be missing: the log was rotated or replaced between " +
+		stampText(s.position.Last) + " and " + stampText(at)
+	b.Lines = append(b.Lines, Line{Origin: s.origin, At: at, Mark: MarkGap, Text: []byte(text)})
+}
+
+func stampText(at int64) string { return time.Unix(0, at).UTC().Format("15:04:05.000") }
