@@ -1,0 +1,99 @@
+// Command env measures environments against the tools one would use without
+// Landfall, side by side in one run:
+//
+//   - create: `landfall env create` until Ready, against kubectl apply and
+//     kubectl wait of the same objects;
+//   - rollback: `landfall rollback`, against kubectl rollout undo and
+//     kubectl rollout status;
+//   - scale: a hundred environments of five components created at once on
+//     simulated nodes, with the controller's memory and API requests.
+//
+// It makes a local cluster of its own and removes it. Run it by
+// `make bench-env`.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+type options struct {
+	landfall string
+	parts    string
+	pairs    int
+	many     int
+	keep     bool
+}
+
+func main() {
+	log.SetFlags(log.Ltime)
+	opts := options{}
+	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	flag.StringVar(&opts.parts, "parts", "create,rollback,scale", "what to measure")
+	flag.IntVar(&opts.pairs, "pairs", 5, "how often each side of a comparison runs")
+	flag.IntVar(&opts.many, "many", 100, "environments created at once by the scale part")
+	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, opts); err != nil {
+		log.Print("bench-env: ", err)
+		stop()
+		os.Exit(3)
+	}
+}
+
+func run(ctx context.Context, opts options) (err error) {
+	b, err := setUp(ctx, opts)
+	if b != nil {
+		defer func() { err = firstError(err, b.tearDown()) }()
+	}
+	if err != nil {
+		return err
+	}
+	parts := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"create", b.measureCreate},
+		{"rollback", b.measureRollback},
+		{"scale", b.measureScale},
+	}
+	wanted := strings.Split(opts.parts, ",")
+	for _, part := range parts {
+		if !slices.Contains(wanted, part.name) {
+			continue
+		}
+		log.Print("measuring ", part.name)
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("measuring %s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bar prints the line that each measured bar ends with.
+func bar(name string, value float64, unit, goal string, holds bool) {
+	verdict := "short"
+	if holds {
+		verdict = "holds"
+	}
+	fmt.Printf("BENCH %s %.3g %s goal %s %s\n", name, value, unit, goal, verdict)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+)
+
+const (
+	kwokModule     = "sigs.k8s.io/kwok/cmd/kwok@v0.8.0"
+	simulatedNodes = 10
+	// few environments are the measure that many are compared with.
+	few = 10
+	// flat is how much more an environment may cost among many than among few.
+	flat = 1.2
+)
+
+// usage is what the controllers have used so far.
+type usage struct {
+	memory   float64 // bytes resident
+	requests float64 // to the API server
+}
+
+// measureScale creates few and then many environments at once on simulated
+// nodes, and compares what each of them cost the controllers.
+func (b *bench) measureScale(ctx context.Context) error {
+	stop, err := b.simulateNodes(ctx)
+	if stop != nil {
+		defer stop()
+	}
+	if err != nil {
+		return err
+	}
+	idle, err := b.usage(ctx)
+	if err != nil {
+		return err
+	}
+	afterFew, _, err := b.createMany(ctx, "few", few)
+	if err != nil {
+		return err
+	}
+	afterMany, took, err := b.createMany(ctx, "many", b.opts.many)
+	if err != nil {
+		return err
+	}
+	reportScale(idle, afterFew, afterMany, float64(b.opts.many), took)
+	return b.reportRest(ctx)
+}
+
+func reportScale(idle, afterFew, afterMany usage, many float64, took time.Duration) {
+	amongFew := (afterFew.requests - idle.requests) / few
+	amongMany := (afterMany.requests - afterFew.requests) / many
+	fmt.Printf("env-scale: %.0f environments of %d components ready in %s; %.0f requests an environment among %d, %.0f among %.0f\n",
+		many, components, took.Round(time.Second), amongFew, few, amongMany, many)
+	fmt.Printf("env-scale: controller memory %.0f MiB idle, %.0f MiB with %d, %.0f MiB with %.0f more\n",
+		mebi(idle.memory), mebi(afterFew.memory), few, mebi(afterMany.memory), many)
+	bar("env-scale-ready", many, "environments", fmt.Sprintf(">=%.0f", many), true)
+	bar("env-scale-requests-growth", amongMany/amongFew, "x", fmt.Sprintf("<=%g", flat), amongMany <= flat*amongFew)
+	perEnvironment := mebi(afterMany.memory-afterFew.memory) / many
+	bar("env-scale-memory", perEnvironment, "MiB/environment", "<=1.5", perEnvironment <= 1.5)
+}
+
+// reportRest measures what all those environments cost while nothing happens.
+func (b *bench) reportRest(ctx context.Context) error {
+	const rest = time.Minute
+	before, err := b.usage(ctx)
+	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, rest); err != nil {
+		return err
+	}
+	after, err := b.usage(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("env-scale: at rest %.1f requests an environment and minute\n",
+		(after.requests-before.requests)/float64(b.opts.many+few))
+	return nil
+}
+
+// createMany creates environments all at once, waits until they are ready and
+// removes nothing.
+func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, time.Duration, error) {
+	took, err := timed(func() error {
+		for i := range n {
+			env := &v1alpha1.Environment{
+				ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fmt.Sprintf("%s-%d", prefix, i)},
+				Spec:       v1alpha1.EnvironmentSpec{Blueprint: blueprint},
+			}
+			if err := b.client.Create(ctx, env); err != nil {
+				return err
+			}
+		}
+		return b.waitReady(ctx, prefix, n)
+	})
+	if err != nil {
+		return usage{}, took, err
+	}
+	used, err := b.usage(ctx)
+	return used, took, err
+}
+
+func (b *bench) waitReady(ctx context.Context, prefix string, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
+	defer cancel()
+	for last := -1; ; {
+		var list v1alpha1.EnvironmentList
+		if err := b.client.List(ctx, &list, client.InNamespace(project)); err != nil {
+			return err
+		}
+		ready := 0
+		for i := range list.Items {
+			env := &list.Items[i]
+			if len(env.Name) > len(prefix) && env.Name[:len(prefix)] == prefix &&
+				meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionReady) {
+				ready++
+			}
+		}
+		if ready == n {
+			return nil
+		}
+		if ready != last {
+			log.Printf("%d of %d ready", ready, n)
+			last = ready
+		}
+		if err := sleep(ctx, 2*time.Second); err != nil {
+			return fmt.Errorf("waiting for %d environments, %d ready: %w", n, ready, err)
+		}
+	}
+}
+
+// simulateNodes runs KWOK against the cluster and cordons the real nodes.
+func (b *bench) simulateNodes(ctx context.Context) (stop func(), err error) {
+	install := exec.CommandContext(ctx, "go", "install", kwokModule)
+	install.Env = append(os.Environ(), "GOBIN="+b.dir)
+	if out, err := install.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building KWOK: %w: %s", err, out)
+	}
+	if err := b.cordonNodes(ctx); err != nil {
+		return nil, err
+	}
+	kwok := exec.Command(filepath.Join(b.dir, "kwok"), "--kubeconfig", b.kubeconfig,
+		"--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40")
+	if err := kwok.Start(); err != nil {
+		return nil, fmt.Errorf("starting KWOK: %w", err)
+	}
+	stop = func() {
+		_ = kwok.Process.Signal(syscall.SIGTERM)
+		_ = kwok.Wait()
+	}
+	for i := range simulatedNodes {
+		if err := b.createSimulatedNode(ctx, fmt.Sprintf("simulated-%d", i)); err != nil {
+			return stop, err
+		}
+	}
+	return stop, nil
+}
+
+func (b *bench) cordonNodes(ctx context.Context) error {
+	var nodes corev1.NodeList
+	if err := b.client.List(ctx, &nodes); err != nil {
+		return err
+	}
+	for i := range nodes.Items {
+		node := &nodes.Items[i]
+		before := node.DeepCopy()
+		node.Spec.Unschedulable = true
+		if err := b.client.Patch(ctx, node, client.MergeFrom(before)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) createSimulatedNode(ctx context.Context, name string) error {
+	capacity := corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("64"), corev1.ResourceMemory: resource.MustParse("256Gi"), corev1.ResourcePods: resource.MustParse("250"),
+	}
+	node := &corev1.Node{ObjectMeta: named(name)}
+	node.Annotations = map[string]string{"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"}
+	node.Labels = map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
+	node.Status.Capacity, node.Status.Allocatable = capacity, capacity
+	return b.client.Create(ctx, node)
+}
+
+// usage reads the controllers' own metrics.
+func (b *bench) usage(ctx context.Context) (usage, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.metricsURL, nil)
+	if err != nil {
+		return usage{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return usage{}, fmt.Errorf("reading the controllers' metrics: %w", err)
+	}
+	defer response.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return usage{}, fmt.Errorf("reading the controllers' metrics: %w", err)
+	}
+	used := usage{memory: sum(families["process_resident_memory_bytes"]), requests: sum(families["rest_client_requests_total"])}
+	if used.memory == 0 || used.requests == 0 {
+		return usage{}, fmt.Errorf("reading the controllers' metrics: no memory or requests among %d families", len(families))
+	}
+	return used, nil
+}
+
+func sum(family *dto.MetricFamily) float64 {
+	total := 0.0
+	for _, metric := range family.GetMetric() {
+		total += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+	}
+	return total
+}
+
+func mebi(bytes float64) float64 { return bytes / (1 << 20) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
