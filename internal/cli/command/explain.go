@@ -39,7 +39,7 @@ func Explain(err error) error {
 
 func explainStatus(err error) error {
 	switch {
-	case apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource"):
+	case NotInstalled(err):
 		return fault.Wrap(fault.Failed, err, "Landfall is not installed in this cluster: run `landfall up`, or choose another cluster with --context.")
 	case apierrors.IsNotFound(err):
 		return fault.Wrap(fault.NotFound, err, "")
@@ -53,6 +53,13 @@ func explainStatus(err error) error {
 		return fault.Wrap(fault.Failed, err, "Somebody else changed it at the same moment: look again, then repeat.")
 	}
 	return fault.Wrap(fault.Failed, err, "")
+}
+
+// NotInstalled says that err means that the cluster does not know Landfall's
+// kinds, rather than that an object is absent.
+func NotInstalled(err error) bool {
+	return meta.IsNoMatchError(err) ||
+		apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource")
 }
 
 // NotFound is the error for an object that the user named and that is not

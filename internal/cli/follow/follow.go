@@ -1,0 +1,148 @@
+// Package follow waits for what a command asked of an environment and shows
+// how it goes: the release's steps, the components' instances, and, where it
+// fails, what a person needs to know. It only watches objects; the work is
+// the controllers'. Start at Settled.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// Result is how an environment ended up.
+type Result struct {
+	Environment *v1alpha1.Environment
+	// Release is the newest one; nil when none was made yet.
+	Release *v1alpha1.Release
+}
+
+// Settled waits until the environment has taken in asked, the object as the
+// API server returned it after the change, and has come to rest. It fails when
+// the release fails, when the environment is stuck until somebody edits
+// something, when timeout passes (0 waits for ever) and when ctx ends; what is
+// known then comes back with the error.
+func Settled(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) (result Result, err error) {
+	cl, err := c.Client()
+	if err != nil {
+		return Result{}, err
+	}
+	waiting := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	show := newDisplay(c.Progress(), asked.Name, asked.Status.Release)
+	defer func() { show.close(err) }()
+	for range changes(waiting, cl, asked) {
+		now, err := read(waiting, cl, asked)
+		if err != nil {
+			if waiting.Err() == nil && !apierrors.IsNotFound(err) {
+				show.trouble(err)
+				continue
+			}
+			if apierrors.IsNotFound(err) {
+				return result, fault.New(fault.Failed, "", "waiting for %s: it was deleted meanwhile", asked.Name)
+			}
+			break
+		}
+		result = now
+		show.update(result)
+		if settled, err := judge(asked, result); settled {
+			return result, err
+		}
+	}
+	return result, ended(ctx, asked.Name, timeout, result)
+}
+
+// read gets the environment and its newest release.
+func read(ctx context.Context, cl client.Client, asked *v1alpha1.Environment) (Result, error) {
+	env := &v1alpha1.Environment{}
+	if err := cl.Get(ctx, client.ObjectKeyFromObject(asked), env); err != nil {
+		return Result{}, err
+	}
+	result := Result{Environment: env}
+	if env.Status.Release == "" {
+		return result, nil
+	}
+	release := &v1alpha1.Release{}
+	err := cl.Get(ctx, client.ObjectKey{Namespace: env.Namespace, Name: env.Status.Release}, release)
+	if client.IgnoreNotFound(err) != nil {
+		return Result{}, err
+	}
+	if err == nil {
+		result.Release = release
+	}
+	return result, nil
+}
+
+// ended explains why waiting ended before the environment settled.
+func ended(ctx context.Context, name string, timeout time.Duration, last Result) error {
+	state := "nothing has been seen of it yet"
+	if env := last.Environment; env != nil {
+		state = describe(env)
+	}
+	see := "`landfall env get " + name + "` shows how it goes on."
+	if ctx.Err() != nil {
+		return &Interrupted{Name: name, State: state, Hint: see}
+	}
+	return fault.New(fault.Failed, "The work goes on in the cluster: "+see,
+		"waiting for %s: not done after %s: %s", name, timeout, state)
+}
+
+// Interrupted is Ctrl-C while waiting: the change stays asked for.
+type Interrupted struct{ Name, State, Hint string }
+
+// Error says what state is left.
+func (e *Interrupted) Error() string {
+	return fmt.Sprintf("interrupted while waiting for %s (%s): the change is asked for and goes on in the cluster; %s", e.Name, e.State, e.Hint)
+}
+
+// Unwrap makes it an interruption.
+func (e *Interrupted) Unwrap() error { return context.Canceled }
+
+// Gone waits until the environment no longer exists and shows what still
+// keeps it. It fails when timeout passes, naming what blocks.
+func Gone(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	waiting := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	step := c.Progress().Step("delete " + asked.Name)
+	state := "nothing has been seen of it yet"
+	for range changes(waiting, cl, asked) {
+		now, err := read(waiting, cl, asked)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && now.Environment.UID != asked.UID:
+			step.Done("")
+			return nil
+		case err == nil:
+			state = describe(now.Environment)
+			step.Update("%s", state)
+		}
+	}
+	if ctx.Err() != nil {
+		err := &Interrupted{Name: asked.Name, State: state, Hint: "repeat the command to wait again."}
+		step.Fail(errors.New("interrupted"))
+		return err
+	}
+	err = fault.New(fault.Failed, "Deletion goes on in the cluster. Remove what blocks it, or, where its cluster is gone for good, use --abandon.",
+		"deleting %s: not done after %s: %s", asked.Name, timeout, state)
+	step.Fail(err)
+	return err
+}
