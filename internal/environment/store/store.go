@@ -1,14 +1,16 @@
 // Package store gives each environment its own database, key space or bucket
 // on a shared server, and takes it away again. The adapters mysql, redis and
-// s3 do the work; Open picks one by the server's address. The package must not
-// know Kubernetes: the caller reads and writes the Secrets. Start at
+// s3 do the work; server.Open picks one by the server's address. The package
+// must not know Kubernetes: the caller reads and writes the Secrets. Start at
 // Provisioner.
 package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 )
 
@@ -36,8 +38,18 @@ func (r Request) Check() error {
 	return nil
 }
 
-// Owner is the mark of the environment: "PROJECT/NAME/UID".
-func (r Request) Owner() string { return r.Project + "/" + r.Environment + "/" + r.UID }
+// Owner is the mark of the environment: "PROJECT/NAME/UID", or a hash of it
+// where a server's tags and keys could not hold it.
+func (r Request) Owner() string {
+	owner := r.Project + "/" + r.Environment + "/" + r.UID
+	if plainOwner.MatchString(owner) {
+		return owner
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(owner)))
+}
+
+// plainOwner is what a tag of S3 may hold.
+var plainOwner = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,256}$`)
 
 // Settings are the connection settings of a store, keyed as docs/stores.md
 // lists them: url, host, port, username, password, database, prefix, bucket,

@@ -1,0 +1,150 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/landfall-dev/landfall/internal/image/debian"
+)
+
+// password is the administrator's on every server that a test starts; its
+// characters need escaping in URLs.
+const password = "s3cr3t-/:@%"
+
+// PasswordInURL is password as it stands in a URL.
+const PasswordInURL = "s3cr3t-%2F%3A%40%25"
+
+// MariaDB starts a real MariaDB for the test and gives the administrator's
+// address. It skips the test where Debian's packages cannot be had.
+func MariaDB(t *testing.T) string {
+	root := packages(t, "mariadb-server-core", "busybox-static")
+	dir, port := t.TempDir(), FreePort(t)
+	common := []string{
+		"--no-defaults", "--user=root", "--datadir=" + dir, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
+		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+	}
+	bootstrap := inRoot(root, "usr/sbin/mariadbd", append(common, "--bootstrap")...)
+	bootstrap.Stdin = strings.NewReader(systemTables(t, root) + fmt.Sprintf(
+		"FLUSH PRIVILEGES;\nCREATE USER admin@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO admin@'%%' WITH GRANT OPTION;\n", password))
+	if out, err := bootstrap.CombinedOutput(); err != nil {
+		t.Fatalf("preparing MariaDB: %v\n%s", err, out)
+	}
+	start(t, port, inRoot(root, "usr/sbin/mariadbd", append(common,
+		"--bind-address=127.0.0.1", "--port="+port, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"))...))
+	return "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port
+}
+
+func systemTables(t *testing.T, root string) string {
+	var script strings.Builder
+	script.WriteString("CREATE DATABASE mysql;\nUSE mysql;\n")
+	for _, name := range []string{"mysql_system_tables.sql", "mysql_performance_tables.sql", "mysql_system_tables_data.sql"} {
+		text, err := os.ReadFile(filepath.Join(root, "usr/share/mysql", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		script.Write(text)
+	}
+	return script.String()
+}
+
+// Redis starts a real Redis for the test, as MariaDB does.
+func Redis(t *testing.T) string {
+	root := packages(t, "redis-server", "busybox-static")
+	dir, port := t.TempDir(), FreePort(t)
+	acl := filepath.Join(dir, "users.acl")
+	if err := os.WriteFile(acl, []byte("user default on >"+password+" ~* &* +@all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, port, inRoot(root, "usr/bin/redis-server",
+		"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--aclfile", acl))
+	return "redis://:" + PasswordInURL + "@127.0.0.1:" + port
+}
+
+// VersityGW starts a real versitygw over a folder, as MariaDB does. The
+// program is the one that $LANDFALL_VERSITYGW names, or the one on PATH.
+func VersityGW(t *testing.T) string {
+	program := os.Getenv("LANDFALL_VERSITYGW")
+	if program == "" {
+		found, err := exec.LookPath("versitygw")
+		if err != nil {
+			t.Skip("needs versitygw: set LANDFALL_VERSITYGW to the program, as `make test` does")
+		}
+		program = found
+	}
+	data, iam, port := t.TempDir(), t.TempDir(), FreePort(t)
+	cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", data)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
+	start(t, port, cmd)
+	return "s3://root:" + PasswordInURL + "@127.0.0.1:" + port + "?tls=false&users=versitygw"
+}
+
+func packages(t *testing.T, names ...string) string {
+	t.Helper()
+	fetcher, err := debian.DefaultFetcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := fetcher.Root(context.Background(), names...)
+	if err != nil {
+		t.Skipf("needs Debian packages: %v", err)
+	}
+	return root
+}
+
+// inRoot runs a program below root with root's own loader and libraries.
+func inRoot(root, program string, args ...string) *exec.Cmd {
+	libraries := []string{filepath.Join(root, "lib/x86_64-linux-gnu"), filepath.Join(root, "usr/lib/x86_64-linux-gnu")}
+	prefix := []string{"--library-path", strings.Join(libraries, ":"), filepath.Join(root, program)}
+	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...)
+}
+
+// start runs a server until the test ends and waits until it listens.
+func start(t *testing.T, port string, cmd *exec.Cmd) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-exited
+	})
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case err := <-exited:
+			exited <- err
+			t.Fatalf("%s ended: %v\n%s", filepath.Base(cmd.Path), err, output.String())
+		default:
+		}
+	}
+	t.Fatalf("nothing listens on port %s", port)
+}
+
+// FreePort gives a port of 127.0.0.1 that nothing listened on just now.
+func FreePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
