@@ -1,0 +1,140 @@
+package objects
+
+import (
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"sigs.k8s.io/yaml"
+
+	"github.com/landfall-dev/landfall/localkube/internal/addon/dns"
+	"github.com/landfall-dev/landfall/localkube/internal/addon/metrics"
+	"github.com/landfall-dev/landfall/localkube/internal/addon/netpol"
+	"github.com/landfall-dev/landfall/localkube/internal/addon/provisioner"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func params() Params {
+	return Params{
+		ControlPlaneIP: netip.MustParseAddr("10.20.0.2"),
+		DNSServiceIP:   netip.MustParseAddr("10.96.0.10"),
+		CABundle:       []byte("-----BEGIN CERTIFICATE-----\n"),
+	}
+}
+
+func TestRender(t *testing.T) {
+	objects, err := Render(params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, object := range objects {
+		text, err := yaml.Marshal(object.Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString("---\n" + string(text))
+	}
+	golden := filepath.Join("testdata", "objects.golden.yaml")
+	if *update {
+		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+		t.Errorf("objects differ from %s (-want +got):\n%s", golden, diff)
+	}
+}
+
+// The manifests repeat names that the add-ons' packages define.
+func TestRenderAgreesWithAddons(t *testing.T) {
+	objects, err := Render(params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := map[string]bool{}
+	storageClasses := map[string]bool{}
+	for _, object := range objects {
+		switch object.GetKind() {
+		case "ClusterRoleBinding":
+			subjects := object.Object["subjects"].([]any)
+			bound[subjects[0].(map[string]any)["name"].(string)] = true
+		case "StorageClass":
+			storageClasses[object.Object["provisioner"].(string)] = true
+		}
+	}
+	wantBound := map[string]bool{dns.User: true, metrics.User: true, netpol.User: true, provisioner.User: true}
+	if diff := cmp.Diff(wantBound, bound); diff != "" {
+		t.Errorf("bound users (-want +got):\n%s", diff)
+	}
+	if !storageClasses[provisioner.Name] {
+		t.Errorf("no storage class names provisioner %s", provisioner.Name)
+	}
+}
+
+func TestRenderRefusesIncompleteParams(t *testing.T) {
+	for name, change := range map[string]func(*Params){
+		"no control plane": func(p *Params) { p.ControlPlaneIP = netip.Addr{} },
+		"IPv6 DNS":         func(p *Params) { p.DNSServiceIP = netip.MustParseAddr("fd00::10") },
+		"no CA":            func(p *Params) { p.CABundle = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := params()
+			change(&p)
+			if _, err := Render(p); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func TestApply(t *testing.T) {
+	client := fake.NewSimpleDynamicClient(runtime.NewScheme())
+	var applied []string
+	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		patch := action.(clienttesting.PatchAction)
+		var object map[string]any
+		if err := json.Unmarshal(patch.GetPatch(), &object); err != nil {
+			t.Error(err)
+		}
+		applied = append(applied, strings.Trim(patch.GetNamespace()+"/"+patch.GetResource().Resource+"/"+patch.GetName(), "/"))
+		return true, &meta.MultiDefaultRESTMapper{}, nil
+	})
+	if err := Apply(t.Context(), client, params()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"kube-system/services/kube-dns",
+		"kube-system/endpointslices/kube-dns-control-plane",
+		"apiservices/v1beta1.metrics.k8s.io",
+		"storageclasses/local",
+		"clusterrolebindings/localkube:netpol",
+	} {
+		if !contains(applied, want) {
+			t.Errorf("%s was not applied; applied: %v", want, applied)
+		}
+	}
+}
+
+func contains(list []string, want string) bool {
+	for _, item := range list {
+		if item == want {
+			return true
+		}
+	}
+	return false
+}
