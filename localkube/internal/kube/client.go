@@ -1,0 +1,138 @@
+// Package kube is the little that the supervisor asks of the cluster's API
+// server: whether it is ready, and nodes and add-on objects as they should be.
+// Start reading at Client.
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/landfall-dev/landfall/localkube/internal/addon/objects"
+)
+
+// pollEvery is short: someone waits for the cluster.
+const pollEvery = 50 * time.Millisecond
+
+// Client talks to one cluster's API server. It is safe for concurrent use.
+type Client struct {
+	clientset kubernetes.Interface
+	dynamic   dynamic.Interface
+}
+
+// NewClient reads the kubeconfig; it does not connect.
+func NewClient(kubeconfig string) (*Client, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig: %w", err)
+	}
+	config.QPS, config.Burst = 100, 200
+	return newClient(config)
+}
+
+func newClient(config *rest.Config) (*Client, error) {
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making API client: %w", err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making API client: %w", err)
+	}
+	return &Client{clientset: clientset, dynamic: dyn}, nil
+}
+
+// WaitReady waits until the API server says that it is ready.
+func (c *Client) WaitReady(ctx context.Context) error {
+	return poll(ctx, "waiting for the API server", func() error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		return c.clientset.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+}
+
+// WaitNode waits until the node is ready, having seen to its pod network.
+func (c *Client) WaitNode(ctx context.Context, name, podNetwork string) error {
+	return poll(ctx, "waiting for node "+name, func() error {
+		node, err := c.clientset.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if node.Spec.PodCIDR == "" {
+			return c.setPodNetwork(ctx, name, podNetwork)
+		}
+		return nodeReady(node)
+	})
+}
+
+var errNotYet = errors.New("just registered")
+
+// setPodNetwork records where the node's pods are. The network is planned, so
+// no controller has to allocate it.
+func (c *Client) setPodNetwork(ctx context.Context, name, podNetwork string) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{
+		"podCIDR": podNetwork, "podCIDRs": []string{podNetwork},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = c.clientset.CoreV1().Nodes().Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: "localkube"})
+	if err != nil {
+		return err
+	}
+	return errNotYet
+}
+
+func nodeReady(node *corev1.Node) error {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			if condition.Status == corev1.ConditionTrue {
+				return nil
+			}
+			return fmt.Errorf("not ready: %s", condition.Message)
+		}
+	}
+	return errNotYet
+}
+
+// ApplyAddons brings the objects of the add-ons to what params ask for. An
+// API server that has just started may refuse for a moment: it tries until
+// ctx ends.
+func (c *Client) ApplyAddons(ctx context.Context, params objects.Params) error {
+	return poll(ctx, "applying add-ons", func() error { return objects.Apply(ctx, c.dynamic, params) })
+}
+
+// DeleteNode removes the node's object. Absent is a success.
+func (c *Client) DeleteNode(ctx context.Context, name string) error {
+	err := c.clientset.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting node %s: %w", name, err)
+	}
+	return nil
+}
+
+// poll calls fn until it succeeds or ctx ends; the error is then fn's last.
+func poll(ctx context.Context, what string, fn func() error) error {
+	for {
+		err := fn()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w (%w)", what, err, context.Cause(ctx))
+		case <-time.After(pollEvery):
+		}
+	}
+}

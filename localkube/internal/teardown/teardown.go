@@ -1,0 +1,121 @@
+// Package teardown stops and removes clusters from outside: it needs no
+// supervisor, and trusts nothing but the layout, so that it also clears what
+// a killed supervisor or a half-made cluster left. Every function is
+// idempotent. Start reading at Stop.
+package teardown
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/landfall-dev/landfall/localkube/internal/cgroup"
+	"github.com/landfall-dev/landfall/localkube/internal/netns"
+	"github.com/landfall-dev/landfall/localkube/internal/node"
+	"github.com/landfall-dev/landfall/localkube/internal/plan"
+	"github.com/landfall-dev/landfall/localkube/internal/proc"
+	"github.com/landfall-dev/landfall/localkube/internal/state"
+)
+
+// grace is how long a leftover process may take to end.
+const grace = 5 * time.Second
+
+// Stop ends whatever of the cluster still runs and removes all that lives
+// only while it runs: mounts, cgroups, namespaces and interfaces. The data
+// stays.
+func Stop(l plan.Layout) error {
+	// Containers come back while a kubelet or containerd runs, so processes
+	// go first, and once more for what containers left.
+	if err := endProcesses(l); err != nil {
+		return err
+	}
+	var errs error
+	for _, n := range l.Cluster.Nodes {
+		errs = errors.Join(errs, node.EndContainers(l, n), node.Clear(l, n))
+	}
+	errs = errors.Join(errs, endProcesses(l), node.UnmountBelow(l.Dir))
+	if errs != nil {
+		return fmt.Errorf("stopping cluster %s: %w", l.Cluster.Name, errs)
+	}
+	errs = errors.Join(
+		cgroup.Remove(l.Cgroup()),
+		cgroup.RemoveIfEmpty(plan.CgroupRoot),
+		node.RemoveCNIResults(l.CNINetwork()),
+		removeNetwork(l),
+		os.RemoveAll(l.RunDir()),
+	)
+	if errs != nil {
+		return fmt.Errorf("stopping cluster %s: %w", l.Cluster.Name, errs)
+	}
+	return nil
+}
+
+// Node removes all of a stopped node but its object in the API.
+func Node(l plan.Layout, n state.Node) error {
+	errs := errors.Join(
+		node.UnmountBelow(l.NodeDir(n)),
+		netns.RemoveLink(l.NodeVeth(n)),
+		netns.Remove(l.NodeNetNS(n)),
+		netns.RemoveRoute(l.NodePods(n)),
+	)
+	if errs != nil {
+		return fmt.Errorf("removing node %s: %w", n.Name, errs)
+	}
+	if err := os.RemoveAll(l.NodeDir(n)); err != nil {
+		return fmt.Errorf("removing node %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// Files removes all data of a stopped cluster, its state file last, so that a
+// deletion that is cut short can be taken up again.
+func Files(l plan.Layout) error {
+	entries, err := os.ReadDir(l.Dir)
+	if err != nil {
+		return fmt.Errorf("removing cluster %s: %w", l.Cluster.Name, err)
+	}
+	var errs error
+	for _, e := range entries {
+		if e.Name() != state.FileName {
+			errs = errors.Join(errs, os.RemoveAll(filepath.Join(l.Dir, e.Name())))
+		}
+	}
+	if errs != nil {
+		return fmt.Errorf("removing cluster %s: %w", l.Cluster.Name, errs)
+	}
+	if err := os.RemoveAll(l.Dir); err != nil {
+		return fmt.Errorf("removing cluster %s: %w", l.Cluster.Name, err)
+	}
+	return nil
+}
+
+// endProcesses ends every process that carries the cluster's mark.
+func endProcesses(l plan.Layout) error {
+	ids, err := proc.WithEnv(plan.EnvCluster + "=" + l.Cluster.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		_ = id.Signal(15)
+	}
+	deadline := time.Now().Add(grace)
+	var errs error
+	for _, id := range ids {
+		errs = errors.Join(errs, id.End(time.Until(deadline)))
+	}
+	return errs
+}
+
+func removeNetwork(l plan.Layout) error {
+	var errs error
+	for _, n := range l.Cluster.Nodes {
+		errs = errors.Join(errs, netns.RemoveLink(l.NodeVeth(n)), netns.Remove(l.NodeNetNS(n)))
+	}
+	return errors.Join(errs,
+		netns.RemoveLink(l.ControlPlaneVeth()),
+		netns.Remove(l.ControlPlaneNetNS()),
+		netns.RemoveLink(l.Bridge()),
+	)
+}
