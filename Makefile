@@ -1,0 +1,67 @@
+# Landfall. `make help` lists what there is.
+
+SHELL         := /bin/bash
+.SHELLFLAGS   := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs clean prerequisites images
+
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+KUBERNETES := v1.34.4
+
+# Tools by version, run without installing them.
+CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.19.0
+GOLANGCI_LINT  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+##### Use
+
+demo: build images ## From nothing to environments, a bad deploy and a rollback, by CLI commands
+	@PATH="$(CURDIR)/bin:$$PATH" examples/demo.sh
+
+build: prerequisites ## Build bin/landfall and bin/localkube
+	@hack/build.sh $(VERSION) $(KUBERNETES)
+
+images: build ## Build the programs of the example's images
+	@hack/build-shop.sh
+
+prerequisites: ## Install the Debian packages that are missing
+	@hack/prerequisites.sh
+
+##### Check
+
+test: build images ## Everything: unit, local Kubernetes, integration, end to end
+	@hack/test.sh
+
+test-unit: ## What needs no cluster and no root
+	go test ./...
+
+test-e2e: build images ## The whole system on a local cluster
+	@hack/test.sh e2e
+
+lint: ## go vet, golangci-lint (import rules among others), generated files
+	go vet ./...
+	$(GOLANGCI_LINT) run ./...
+	$(MAKE) generated-current
+
+##### Generate
+
+generate: ## Deep copies and CRDs from api/
+	@hack/generate.sh "$(CONTROLLER_GEN)" .
+
+generated-current: ## Fail when a generated file is not what `make generate` makes
+	@hack/generate.sh "$(CONTROLLER_GEN)" . --check
+
+##### Measure
+
+bench-env: build ## Environments against kubectl, and a hundred at once
+	go run ./bench/env
+
+bench-logs: build ## Log lines a second against stern
+	go run ./bench/logs
+
+##### Tidy
+
+clean: ## Remove what was built; clusters stay: see `landfall down --delete-cluster`
+	rm -rf bin out
