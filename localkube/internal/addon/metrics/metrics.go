@@ -33,7 +33,7 @@ import (
 
 // User is the name of the client certificate, for the API server and the
 // kubelets alike, that package objects grants the scraper's reads to.
-const User = "localkube:metrics-server"
+const User = "localkube:metrics"
 
 // Port is where Config.Address serves the API, over TLS.
 const Port = 4443

@@ -6,11 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -112,7 +113,7 @@ func TestApply(t *testing.T) {
 			t.Error(err)
 		}
 		applied = append(applied, strings.Trim(patch.GetNamespace()+"/"+patch.GetResource().Resource+"/"+patch.GetName(), "/"))
-		return true, &meta.MultiDefaultRESTMapper{}, nil
+		return true, &unstructured.Unstructured{Object: object}, nil
 	})
 	if err := Apply(t.Context(), client, params()); err != nil {
 		t.Fatal(err)
@@ -124,17 +125,8 @@ func TestApply(t *testing.T) {
 		"storageclasses/local",
 		"clusterrolebindings/localkube:netpol",
 	} {
-		if !contains(applied, want) {
+		if !slices.Contains(applied, want) {
 			t.Errorf("%s was not applied; applied: %v", want, applied)
 		}
 	}
-}
-
-func contains(list []string, want string) bool {
-	for _, item := range list {
-		if item == want {
-			return true
-		}
-	}
-	return false
 }

@@ -111,7 +111,7 @@ func onNode(name string) *corev1.VolumeNodeAffinity {
 // PersistentVolumes could otherwise have any folder of the machine deleted.
 func (f *folders) ShouldDelete(_ context.Context, volume *corev1.PersistentVolume) bool {
 	return volume.Spec.Local != nil &&
-		filepath.Base(volume.Name) == volume.Name &&
+		filepath.Base(volume.Name) == volume.Name && filepath.Clean("/"+volume.Name) == "/"+volume.Name &&
 		volume.Spec.Local.Path == filepath.Join(f.path, volume.Name)
 }
 

@@ -1,0 +1,92 @@
+package dns
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/coredns/caddy/caddyfile"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestCorefile(t *testing.T) {
+	config := Config{Kubeconfig: `/var/lib/my "cluster"/dns.kubeconfig`, Address: "10.20.0.2", Domain: "cluster.local"}
+	tests := map[string][]string{
+		"offline":  nil,
+		"upstream": {"192.0.2.1:53", "192.0.2.2:53"},
+	}
+	for name, upstreams := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := string(corefile(config, upstreams))
+			golden := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("corefile (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A path is one token for CoreDNS's parser, whatever characters it has.
+func TestCorefileKeepsPathsWhole(t *testing.T) {
+	for _, path := range []string{"/plain", "/with blank", `/with "quotes"`, "/with {brace}", "/with#hash"} {
+		text := corefile(Config{Kubeconfig: path, Address: "10.20.0.2", Domain: "cluster.local"}, nil)
+		blocks, err := caddyfile.Parse("test", strings.NewReader(string(text)), []string{
+			"bind", "errors", "health", "ready", "loadbalance", "cache", "kubernetes", "forward", "template"})
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		tokens := blocks[0].Tokens["kubernetes"]
+		found := false
+		for _, token := range tokens {
+			found = found || token.Text == path
+		}
+		if !found {
+			t.Errorf("%s is not a token of %v", path, tokens)
+		}
+	}
+}
+
+func TestUpstreamServers(t *testing.T) {
+	tests := map[string]struct {
+		file string
+		want []string
+	}{
+		"some":                    {"search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n", []string{"192.0.2.1:53", "[2001:db8::1]:53"}},
+		"loopback is unreachable": {"nameserver 127.0.0.53\nnameserver ::1\nnameserver 192.0.2.1\n", []string{"192.0.2.1:53"}},
+		"none":                    {"search example.org\n", nil},
+		"nonsense":                {"nameserver not-an-address\nnameserver\n\x00", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "resolv.conf")
+			if err := os.WriteFile(path, []byte(test.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := upstreamServers(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("servers (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("no file", func(t *testing.T) {
+		if got, err := upstreamServers(filepath.Join(t.TempDir(), "absent")); err != nil || got != nil {
+			t.Errorf("got %v, %v; want nothing", got, err)
+		}
+	})
+}
