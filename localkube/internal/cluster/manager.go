@@ -48,7 +48,7 @@ func (m Manager) Create(ctx context.Context, r Request) (*Info, error) {
 	if err := host.Check(m.Store.Dir); err != nil {
 		return nil, err
 	}
-	if _, err := host.Pause(); err != nil {
+	if _, err := host.FindCompanions(); err != nil {
 		return nil, err
 	}
 	c, err := m.reserve(ctx, r)

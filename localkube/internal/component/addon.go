@@ -11,6 +11,7 @@ import (
 
 	"github.com/landfall-dev/landfall/localkube/internal/addon/dns"
 	"github.com/landfall-dev/landfall/localkube/internal/addon/metrics"
+	"github.com/landfall-dev/landfall/localkube/internal/addon/netpol"
 	"github.com/landfall-dev/landfall/localkube/internal/addon/provisioner"
 	"github.com/landfall-dev/landfall/localkube/internal/addon/registry"
 )
@@ -18,6 +19,7 @@ import (
 func init() {
 	mains["dns"] = addon((*dns.Config).AddFlags, dns.Run)
 	mains["metrics"] = addon((*metrics.Config).AddFlags, metrics.Run)
+	mains["netpol"] = addon((*netpol.Config).AddFlags, netpol.Run)
 	mains["provisioner"] = addon((*provisioner.Config).AddFlags, provisioner.Run)
 	mains["registry"] = addon((*registry.Config).AddFlags, registry.Run)
 }

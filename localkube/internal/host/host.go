@@ -29,6 +29,9 @@ var tools = []string{"containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip
 // cniDirs are where distributions put the CNI plugins.
 var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
 
+// CNIPlugins are the network plugins that nodes use.
+var CNIPlugins = []string{"bridge", "host-local", "loopback", "portmap"}
+
 // Inspect returns what the configuration of nodes depends on. dir is the
 // folder where the nodes will keep containers.
 func Inspect(dir string) (plan.Machine, error) {
@@ -102,24 +105,35 @@ func CheckDisk(dir string) error {
 	}
 }
 
-// Pause returns the pause executable, which is installed beside localkube.
-func Pause() (string, error) {
+// Companions are the small programs that are installed beside localkube.
+type Companions struct {
+	// Pause is the process of a pod's sandbox.
+	Pause string
+	// Netpol is the network plugin that has network policies set up.
+	Netpol string
+}
+
+// FindCompanions looks beside our own executable.
+func FindCompanions() (Companions, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("finding own executable: %w", err)
+		return Companions{}, fmt.Errorf("finding own executable: %w", err)
 	}
-	path := filepath.Join(filepath.Dir(self), "pause")
-	if _, err := os.Stat(path); err != nil {
-		return "", fault.New(fault.Refused, fmt.Errorf("looking for the program pause: %w", err),
-			"Build it beside localkube: CGO_ENABLED=0 go build -o "+path+" ./cmd/pause")
+	dir := filepath.Dir(self)
+	c := Companions{Pause: filepath.Join(dir, "pause"), Netpol: filepath.Join(dir, "localkube-netpol")}
+	for _, path := range []string{c.Pause, c.Netpol} {
+		if _, err := os.Stat(path); err != nil {
+			return Companions{}, fault.New(fault.Refused, fmt.Errorf("looking for a program of localkube: %w", err),
+				fmt.Sprintf("Build it beside localkube: CGO_ENABLED=0 go build -o %s ./cmd/%s", path, filepath.Base(path)))
+		}
 	}
-	return path, nil
+	return c, nil
 }
 
 func findCNI() (string, bool) {
 	for _, dir := range cniDirs {
 		complete := true
-		for _, plugin := range []string{"bridge", "host-local", "portmap", "loopback"} {
+		for _, plugin := range CNIPlugins {
 			if _, err := os.Stat(filepath.Join(dir, plugin)); err != nil {
 				complete = false
 			}

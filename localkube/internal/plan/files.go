@@ -149,7 +149,7 @@ func (l Layout) containerdConfig(n state.Node, m Machine) ([]byte, error) {
 		"Pause":       PauseImage,
 		"Snapshotter": m.Snapshotter,
 		"Runc":        l.NodePath(n, "run", "runc"),
-		"CNIBin":      m.Programs.CNIDir,
+		"CNIBin":      l.CNIDir(),
 		"CNIConf":     l.NodePath(n, "cni", "net.d"),
 		"Registries":  l.NodePath(n, "registries"),
 	})
@@ -163,13 +163,16 @@ func (l Layout) cniConfig(n state.Node) map[string]any {
 		"cniVersion": "0.4.0",
 		"name":       l.CNINetwork(),
 		"plugins": []map[string]any{{
-			"type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true, "ipMasq": false,
+			"type": "bridge", "bridge": podBridge, "isGateway": true, "hairpinMode": true, "ipMasq": false,
 			"ipam": map[string]any{
 				"type":    "host-local",
 				"dataDir": l.NodePath(n, "cni", "addresses"),
 				"ranges":  [][]map[string]string{{{"subnet": l.NodePods(n).String()}}},
 				"routes":  []map[string]string{{"dst": "0.0.0.0/0"}},
 			},
+		}, {
+			// A pod starts only once its network policies are in force.
+			"type": "localkube-netpol", "socket": l.NetpolSocket(),
 		}, {
 			"type": "portmap", "capabilities": map[string]bool{"portMappings": true}, "snat": true,
 		}},

@@ -22,6 +22,9 @@ const (
 	// EnvCluster marks every process of a cluster with the cluster's ID.
 	EnvCluster = "LOCALKUBE_CLUSTER"
 
+	// podBridge joins the pods in a node's namespace.
+	podBridge = "cni0"
+
 	apiServerPort     = 6443
 	registryPort      = 5000
 	metricsServerPort = 4443
@@ -71,6 +74,13 @@ func (l Layout) RunDir() string { return l.path("run") }
 // Socket is where the supervisor listens for commands.
 func (l Layout) Socket() string { return l.path("run", "supervisor.sock") }
 
+// NetpolSocket is where the network plugin reaches the network policy agent.
+func (l Layout) NetpolSocket() string { return l.path("run", "netpol.sock") }
+
+// CNIDir holds the network plugins of the nodes: links to the machine's and to
+// our own.
+func (l Layout) CNIDir() string { return l.path("cni-bin") }
+
 // VolumeDir holds the dynamic volumes.
 func (l Layout) VolumeDir() string { return l.path("volumes") }
 
@@ -103,6 +113,9 @@ func (l Layout) ControlPlaneNetNS() string { return "lk-" + l.Cluster.ID + "-cp"
 func (l Layout) NodeNetNS(n state.Node) string {
 	return fmt.Sprintf("lk-%s-%d", l.Cluster.ID, n.Index)
 }
+
+// nodeNetNSPattern matches the namespaces of the cluster's nodes.
+func (l Layout) nodeNetNSPattern() string { return "lk-" + l.Cluster.ID + "-[0-9]*" }
 
 // ControlPlaneVeth is the host's end of the control plane's cable.
 func (l Layout) ControlPlaneVeth() string { return "lk" + l.Cluster.ID + "cp" }

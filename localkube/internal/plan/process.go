@@ -178,6 +178,13 @@ func (l Layout) Addons(m Machine) []Process {
 		l.controlPlane("provisioner", memory(128, 50),
 			"--kubeconfig="+l.ClientConfig("provisioner"),
 			"--root="+l.VolumeDir()),
+		l.controlPlane("netpol", memory(128, 50),
+			"--kubeconfig="+l.ClientConfig("netpol"),
+			"--node-namespaces="+l.nodeNetNSPattern(),
+			"--pod-interface="+podBridge,
+			"--trusted="+l.NodeNetwork().String(),
+			"--dns-address="+ip,
+			"--socket="+l.NetpolSocket()),
 	}
 }
 

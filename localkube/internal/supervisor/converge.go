@@ -134,6 +134,9 @@ func (s *supervisor) startContainerd(ctx context.Context, l plan.Layout, nodes [
 	if err := ensurePauseArchive(l); err != nil {
 		return err
 	}
+	if err := ensureCNIPlugins(l, s.machine); err != nil {
+		return err
+	}
 	parts, ctx := errgroup.WithContext(ctx)
 	for _, n := range nodes {
 		parts.Go(func() error {

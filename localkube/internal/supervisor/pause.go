@@ -24,11 +24,11 @@ func ensurePauseArchive(l plan.Layout) error {
 	if _, err := os.Stat(l.PauseArchive()); err == nil {
 		return nil
 	}
-	path, err := host.Pause()
+	companions, err := host.FindCompanions()
 	if err != nil {
 		return err
 	}
-	program, err := os.ReadFile(path)
+	program, err := os.ReadFile(companions.Pause)
 	if err != nil {
 		return fmt.Errorf("reading the pause program: %w", err)
 	}
