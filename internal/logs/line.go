@@ -84,6 +84,10 @@ type Batch struct {
 	// CaughtUp says that what follows happens now: the reader's past is at its
 	// end with this batch, which may be empty.
 	CaughtUp bool
+	// Instance and Position say, of a batch of one container's live output,
+	// how often the container was restarted before and how far was read.
+	Instance int32
+	Position Position
 
 	buf  []byte
 	done func(*Batch)
@@ -110,7 +114,7 @@ func (b *Batch) Release() {
 		return
 	}
 	clear(b.Lines)
-	b.Lines, b.buf, b.CaughtUp = b.Lines[:0], b.buf[:0], false
+	b.Lines, b.buf, b.CaughtUp, b.Instance, b.Position = b.Lines[:0], b.buf[:0], false, 0, Position{}
 	if cap(b.buf) <= maxPooled {
 		batches.Put(b)
 	}

@@ -41,6 +41,8 @@ type Resumption struct {
 	from  Position
 	seen  int64
 	state resumeState
+	// replaced: not reaching back is no gap.
+	replaced bool
 }
 
 type resumeState int
@@ -69,7 +71,7 @@ func (r *Resumption) Take(at int64) (fresh, gap bool) {
 			r.state = resumeCounting
 		case at > r.from.Last:
 			r.state = resumeThrough
-			return true, true
+			return true, !r.replaced
 		default:
 			r.state = resumeByTime
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -93,3 +94,82 @@ func (r *sliceReader) Next(context.Context) (*Batch, error) {
 }
 
 func (r *sliceReader) Close() error { return nil }
+
+// Push turns a function that pushes batches into a reader. The function runs
+// once, from the first Next on; emit gives ctx's error when nobody wants more.
+func Push(run func(ctx context.Context, emit func(*Batch) error) error) Reader {
+	return &pushReader{run: run, batches: make(chan *Batch), stop: make(chan struct{})}
+}
+
+type pushReader struct {
+	run     func(context.Context, func(*Batch) error) error
+	start   sync.Once
+	once    sync.Once
+	batches chan *Batch
+	stop    chan struct{}
+	err     error
+}
+
+func (r *pushReader) Next(ctx context.Context) (*Batch, error) {
+	r.start.Do(func() { go r.pump(ctx) })
+	select {
+	case b, open := <-r.batches:
+		if open {
+			return b, nil
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+		return nil, io.EOF
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *pushReader) pump(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer close(r.batches)
+	go func() {
+		select {
+		case <-r.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	r.err = r.run(ctx, func(b *Batch) error {
+		select {
+		case r.batches <- b:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+func (r *pushReader) Close() error {
+	r.once.Do(func() { close(r.stop) })
+	return nil
+}
+
+// Prepend gives a batch that was read already before the rest of its reader.
+// The batch may be nil.
+func Prepend(b *Batch, rest Reader) Reader {
+	if b == nil {
+		return rest
+	}
+	return &prepended{Reader: rest, first: b}
+}
+
+type prepended struct {
+	Reader
+	first *Batch
+}
+
+func (p *prepended) Next(ctx context.Context) (*Batch, error) {
+	if b := p.first; b != nil {
+		p.first = nil
+		return b, nil
+	}
+	return p.Reader.Next(ctx)
+}

@@ -19,7 +19,8 @@ const (
 type Stamped struct {
 	src    io.Reader
 	origin *Origin
-	grep   func([]byte) bool
+	keep   func(at int64, text []byte) bool
+	gap    func() bool
 	fill   bool
 
 	clock    Clock
@@ -31,12 +32,33 @@ type Stamped struct {
 	err      error
 }
 
-// NewStamped reads src. Lines for which keep is false are left out, but count
-// for the position; a nil keep keeps all. With fill, batches are as full as
-// they get; without, lines are given as soon as they are there. Reading goes
-// on from a position, whose zero value is the beginning.
-func NewStamped(src io.Reader, origin *Origin, keep func(text []byte) bool, fill bool, from Position) *Stamped {
-	return &Stamped{src: src, origin: origin, grep: keep, fill: fill, position: from, resume: from.Resume()}
+// StampedOptions say how to read.
+type StampedOptions struct {
+	// Keep chooses lines; those left out still count for the position. Nil
+	// keeps all.
+	Keep func(at int64, text []byte) bool
+	// Fill makes batches as full as they get; without it lines are given as
+	// soon as they are there.
+	Fill bool
+	// From is where reading goes on; its zero value is the beginning.
+	From Position
+	// Gap is asked when the log does not reach back to From. If it says false
+	// the log is another one: nothing of it is given, and Next's error is
+	// ErrOtherLog. Nil says true.
+	Gap func() bool
+	// Replaced says that the log is known not to reach back to From, so that
+	// this is no gap.
+	Replaced bool
+}
+
+// ErrOtherLog says that the stream is not the one to go on with.
+var ErrOtherLog = errors.New("the log is another one than before")
+
+// NewStamped reads src, the output of origin.
+func NewStamped(src io.Reader, origin *Origin, opts StampedOptions) *Stamped {
+	s := &Stamped{src: src, origin: origin, keep: opts.Keep, gap: opts.Gap, fill: opts.Fill, position: opts.From, resume: opts.From.Resume()}
+	s.resume.replaced = opts.Replaced
+	return s
 }
 
 // Position is how far was read: behind the last line of the last batch.
@@ -90,7 +112,7 @@ func (s *Stamped) read(b *Batch) {
 
 // split makes lines of the text.
 func (s *Stamped) split(b *Batch, text []byte) {
-	for len(text) > 0 {
+	for len(text) > 0 && !errors.Is(s.err, ErrOtherLog) {
 		line, rest, ended := bytes.Cut(text, []byte{'\n'})
 		text = rest
 		s.line(b, line)
@@ -109,13 +131,17 @@ func (s *Stamped) line(b *Batch, line []byte) {
 	default:
 		gap := false
 		if s.fresh, gap = s.resume.Take(at); gap {
+			if s.gap != nil && !s.gap() {
+				s.err = ErrOtherLog
+				return
+			}
 			s.markGap(b, at)
 		}
 		if s.fresh {
 			s.position.Note(at)
 		}
 	}
-	if s.fresh && (s.grep == nil || s.grep(text)) {
+	if s.fresh && (s.keep == nil || s.keep(at, text)) {
 		b.Lines = append(b.Lines, Line{Origin: s.origin, At: at, Text: text})
 	}
 }

@@ -61,7 +61,7 @@ func TestStampedResumesAtEveryByte(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	for at := range len(log) {
-		first := NewStamped(io.MultiReader(strings.NewReader(log[:at]), iotest.ErrReader(broken)), &Origin{}, nil, false, Position{})
+		first := NewStamped(io.MultiReader(strings.NewReader(log[:at]), iotest.ErrReader(broken)), &Origin{}, StampedOptions{})
 		got, err := drain(t, first)
 		if !errors.Is(err, broken) {
 			t.Fatalf("broken at %d: %v", at, err)
@@ -71,7 +71,7 @@ func TestStampedResumesAtEveryByte(t *testing.T) {
 		if position.Begun() {
 			rest = since(log, position.Since())
 		}
-		more, err := drain(t, NewStamped(strings.NewReader(rest), &Origin{}, nil, true, position))
+		more, err := drain(t, NewStamped(strings.NewReader(rest), &Origin{}, StampedOptions{Fill: true, From: position}))
 		if !errors.Is(err, io.EOF) {
 			t.Fatalf("resumed at %d: %v", at, err)
 		}
@@ -82,9 +82,9 @@ func TestStampedResumesAtEveryByte(t *testing.T) {
 }
 
 func TestStampedMarksGapAfterRotation(t *testing.T) {
-	first := NewStamped(strings.NewReader(stampedLog(0, 10)), &Origin{}, nil, true, Position{})
+	first := NewStamped(strings.NewReader(stampedLog(0, 10)), &Origin{}, StampedOptions{Fill: true})
 	drain(t, first)
-	got, _ := drain(t, NewStamped(strings.NewReader(stampedLog(40, 42)), &Origin{}, nil, true, first.Position()))
+	got, _ := drain(t, NewStamped(strings.NewReader(stampedLog(40, 42)), &Origin{}, StampedOptions{Fill: true, From: first.Position()}))
 	want := []string{"lines may be missing: the log was rotated or replaced between 10:00:00.300 and 10:00:01.300", "line 40", "line 41"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -92,10 +92,10 @@ func TestStampedMarksGapAfterRotation(t *testing.T) {
 }
 
 func TestStampedResumesInsideRotatedSecond(t *testing.T) {
-	first := NewStamped(strings.NewReader(stampedLog(0, 10)), &Origin{}, nil, true, Position{})
+	first := NewStamped(strings.NewReader(stampedLog(0, 10)), &Origin{}, StampedOptions{Fill: true})
 	drain(t, first)
 	// The new file begins within the second, before what was seen last.
-	got, _ := drain(t, NewStamped(strings.NewReader(stampedLog(6, 14)), &Origin{}, nil, true, first.Position()))
+	got, _ := drain(t, NewStamped(strings.NewReader(stampedLog(6, 14)), &Origin{}, StampedOptions{Fill: true, From: first.Position()}))
 	if diff := cmp.Diff([]string{"line 12", "line 13"}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -122,7 +122,7 @@ func TestStampedForms(t *testing.T) {
 				if name == "giant line" {
 					src = iotest.HalfReader(strings.NewReader(test.log))
 				}
-				s := NewStamped(src, &Origin{}, nil, false, Position{})
+				s := NewStamped(src, &Origin{}, StampedOptions{})
 				var got []string
 				for {
 					b, err := s.Next()
@@ -146,8 +146,8 @@ func TestStampedForms(t *testing.T) {
 }
 
 func TestStampedGrepStillCountsLines(t *testing.T) {
-	keep := func(text []byte) bool { return bytes.HasSuffix(text, []byte("7")) }
-	s := NewStamped(strings.NewReader(stampedLog(0, 30)), &Origin{}, keep, true, Position{})
+	keep := func(_ int64, text []byte) bool { return bytes.HasSuffix(text, []byte("7")) }
+	s := NewStamped(strings.NewReader(stampedLog(0, 30)), &Origin{}, StampedOptions{Keep: keep, Fill: true})
 	got, _ := drain(t, s)
 	if diff := cmp.Diff([]string{"line 7", "line 17", "line 27"}, got); diff != "" {
 		t.Error(diff)
@@ -164,8 +164,8 @@ func FuzzStamped(f *testing.F) {
 	f.Fuzz(func(t *testing.T, log []byte, size int) {
 		size = max(1, min(size, 1<<16))
 		origin := &Origin{}
-		whole := NewStamped(bytes.NewReader(log), origin, nil, true, Position{})
-		pieces := NewStamped(&smallReader{bytes.NewReader(log), size}, origin, nil, false, Position{})
+		whole := NewStamped(bytes.NewReader(log), origin, StampedOptions{Fill: true})
+		pieces := NewStamped(&smallReader{bytes.NewReader(log), size}, origin, StampedOptions{})
 		a, _ := drain(t, whole)
 		b, _ := drain(t, pieces)
 		if len(log) < MaxLine {
@@ -201,7 +201,7 @@ func BenchmarkStamped(b *testing.B) {
 	log := []byte(stampedLog(0, 3000))
 	b.SetBytes(int64(len(log)))
 	for b.Loop() {
-		s := NewStamped(bytes.NewReader(log), &Origin{}, nil, true, Position{})
+		s := NewStamped(bytes.NewReader(log), &Origin{}, StampedOptions{Fill: true})
 		for {
 			batch, err := s.Next()
 			if err != nil {

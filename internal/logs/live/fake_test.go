@@ -1,0 +1,274 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+)
+
+// fakeCluster is an API server with pods and their logs, which keeps the
+// rules of the real one: sinceTime in whole seconds, previous, tailLines,
+// follow that ends with the container, no headers before the first line. It
+// breaks as told.
+type fakeCluster struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mu      sync.Mutex
+	pods    map[string]*corev1.Pod
+	files   map[string][]string // "pod/instance" → stamped lines
+	version int
+	changed chan struct{}
+	dead    map[string]bool // nodes that do not answer
+	refuse  map[string]bool // nodes that refuse connections
+	cutAt   int             // followed streams break after so many bytes; 0 never
+	frozen  bool            // followed streams bring nothing
+	opened  int             // log requests
+}
+
+func newFakeCluster(t *testing.T) *fakeCluster {
+	f := &fakeCluster{
+		t: t, pods: map[string]*corev1.Pod{}, files: map[string][]string{}, changed: make(chan struct{}),
+		dead: map[string]bool{}, refuse: map[string]bool{},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods", f.servePods)
+	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/{pod}/log", f.serveLog)
+	f.server = httptest.NewServer(mux)
+	t.Cleanup(func() {
+		f.server.CloseClientConnections()
+		f.server.Close()
+	})
+	return f
+}
+
+func (f *fakeCluster) client(timing Timing) *Client {
+	c, err := New(&rest.Config{Host: f.server.URL}, timing)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
+}
+
+// do changes the cluster and wakes everybody who waits.
+func (f *fakeCluster) do(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+	f.version++
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// run adds a pod with one running container named main.
+func (f *fakeCluster) run(name, node string, labels map[string]string) {
+	f.do(func() {
+		f.pods[name] = &corev1.Pod{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name, Namespace: "shop", UID: types.UID("uid-" + name), Labels: labels,
+				ResourceVersion: strconv.Itoa(f.version + 1),
+			},
+			Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "main"}}},
+			Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+				Name: "main", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}}},
+		}
+	})
+}
+
+// status changes the state of the pod's container.
+func (f *fakeCluster) status(name string, change func(*corev1.ContainerStatus)) {
+	f.do(func() {
+		pod := f.pods[name].DeepCopy()
+		pod.ResourceVersion = strconv.Itoa(f.version + 1)
+		change(&pod.Status.ContainerStatuses[0])
+		f.pods[name] = pod
+	})
+}
+
+func (f *fakeCluster) restart(name string, exitCode int32) {
+	f.status(name, func(s *corev1.ContainerStatus) {
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: "Error"}
+		s.RestartCount++
+	})
+}
+
+func (f *fakeCluster) end(name string) {
+	f.status(name, func(s *corev1.ContainerStatus) {
+		s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+	})
+}
+
+func (f *fakeCluster) remove(name string) { f.do(func() { delete(f.pods, name) }) }
+
+// write adds a line to the current instance's log.
+func (f *fakeCluster) write(name string, at time.Time, text string) {
+	f.do(func() {
+		key := f.key(name, 0)
+		f.files[key] = append(f.files[key], at.UTC().Format("2006-01-02T15:04:05.000000000Z")+" "+text+"\n")
+	})
+}
+
+func (f *fakeCluster) key(pod string, back int32) string {
+	return fmt.Sprintf("%s/%d", pod, f.pods[pod].Status.ContainerStatuses[0].RestartCount-back)
+}
+
+func (f *fakeCluster) rotate(name string) { f.do(func() { f.files[f.key(name, 0)] = nil }) }
+
+func (f *fakeCluster) servePods(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Query().Get("watch") == "" {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: metav1.ListMeta{ResourceVersion: strconv.Itoa(f.version)}}
+		for _, pod := range f.pods {
+			list.Items = append(list.Items, *pod)
+		}
+		json.NewEncoder(w).Encode(list)
+		return
+	}
+	f.watchPods(w, r)
+}
+
+// watchPods sends what is different from the last look.
+func (f *fakeCluster) watchPods(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("sendInitialEvents") == "true" {
+		w.WriteHeader(http.StatusUnprocessableEntity) // as a server without streaming lists
+		json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 422, Reason: metav1.StatusReasonInvalid})
+		return
+	}
+	from, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	sent := map[string]*corev1.Pod{}
+	event := func(kind string, pod *corev1.Pod) {
+		object, _ := json.Marshal(pod)
+		fmt.Fprintf(w, `{"type":%q,"object":%s}`+"\n", kind, object)
+	}
+	w.WriteHeader(http.StatusOK)
+	for {
+		f.mu.Lock()
+		for name, pod := range f.pods {
+			if version, _ := strconv.Atoi(pod.ResourceVersion); sent[name] == nil && version > from {
+				event("ADDED", pod)
+			} else if sent[name] != nil && sent[name] != pod {
+				event("MODIFIED", pod)
+			}
+			sent[name] = pod
+		}
+		for name, pod := range sent {
+			if f.pods[name] == nil {
+				delete(sent, name)
+				event("DELETED", pod)
+			}
+		}
+		changed := f.changed
+		f.mu.Unlock()
+		w.(http.Flusher).Flush()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (f *fakeCluster) serveLog(w http.ResponseWriter, r *http.Request) {
+	name, q := r.PathValue("pod"), r.URL.Query()
+	follow := q.Get("follow") == "true"
+	f.mu.Lock()
+	f.opened++
+	pod, changed := f.pods[name], f.changed
+	var node string
+	if pod != nil {
+		node = pod.Spec.NodeName
+	}
+	dead, refuse := f.dead[node], f.refuse[node]
+	f.mu.Unlock()
+	switch {
+	case pod == nil:
+		fail(w, http.StatusNotFound, metav1.StatusReasonNotFound, "pods "+name+" not found")
+		return
+	case refuse:
+		fail(w, http.StatusInternalServerError, metav1.StatusReasonInternalError, "Get https://n:10250: dial tcp: connection refused")
+		return
+	}
+	for dead {
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+		f.mu.Lock()
+		dead, changed = f.dead[node], f.changed
+		f.mu.Unlock()
+	}
+	f.copyLog(r.Context(), w, name, q.Get("previous") == "true", follow, q.Get("sinceTime"), q.Get("tailLines"))
+}
+
+func (f *fakeCluster) copyLog(ctx context.Context, w http.ResponseWriter, name string, previous, follow bool, since, tail string) {
+	back := int32(0)
+	if previous {
+		back = 1
+	}
+	f.mu.Lock()
+	key := f.key(name, back)
+	_, written := f.files[key]
+	f.mu.Unlock()
+	if previous && !written {
+		fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, "previous terminated container main not found")
+		return
+	}
+	next, sent := 0, 0
+	if n, err := strconv.Atoi(tail); err == nil {
+		f.mu.Lock()
+		next = max(0, len(f.files[key])-n)
+		f.mu.Unlock()
+	}
+	for {
+		f.mu.Lock()
+		lines, changed, cutAt, frozen := f.files[key], f.changed, f.cutAt, f.frozen && follow
+		running := f.pods[name] != nil && f.key(name, back) == key && f.pods[name].Status.ContainerStatuses[0].State.Terminated == nil
+		f.mu.Unlock()
+		for ; next < len(lines) && !frozen; next++ {
+			line := lines[next]
+			if since != "" && line[:19] < strings.TrimSuffix(since, "Z") {
+				continue
+			}
+			if sent += len(line); follow && cutAt > 0 && sent > cutAt {
+				w.Write([]byte(line[:cutAt%len(line)]))
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler) // in the middle of a line
+			}
+			w.Write([]byte(line))
+			w.(http.Flusher).Flush()
+		}
+		if !follow || !running {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func fail(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: int32(code), Reason: reason, Message: message,
+	})
+}

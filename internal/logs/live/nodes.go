@@ -1,0 +1,87 @@
+package live
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// nodeGate keeps the containers of a node that does not answer from all
+// asking again and again: one tries, the others wait for its answer.
+type nodeGate struct {
+	mu    sync.Mutex
+	nodes map[string]*nodeTrouble
+}
+
+// nodeTrouble is kept of nodes that do not answer.
+type nodeTrouble struct {
+	failures  int
+	next      time.Time
+	recovered chan struct{}
+}
+
+func newNodeGate() *nodeGate { return &nodeGate{nodes: map[string]*nodeTrouble{}} }
+
+// enter waits until the node may be asked.
+func (g *nodeGate) enter(ctx context.Context, node string, answer time.Duration) error {
+	for {
+		g.mu.Lock()
+		trouble := g.nodes[node]
+		if trouble == nil {
+			g.mu.Unlock()
+			return nil
+		}
+		wait := time.Until(trouble.next)
+		if wait <= 0 {
+			trouble.next = time.Now().Add(answer) // the others wait for this one
+			g.mu.Unlock()
+			return nil
+		}
+		recovered := trouble.recovered
+		g.mu.Unlock()
+		if err := sleep(ctx, wait, recovered); err != nil {
+			return err
+		}
+	}
+}
+
+// fail notes that the node did not answer. first is true at the beginning of
+// the trouble.
+func (g *nodeGate) fail(node string, retry, maxRetry time.Duration) (first bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	trouble := g.nodes[node]
+	if trouble == nil {
+		trouble = &nodeTrouble{recovered: make(chan struct{})}
+		g.nodes[node] = trouble
+	}
+	trouble.next = time.Now().Add(min(maxRetry, retry<<min(trouble.failures, 16)))
+	trouble.failures++
+	return trouble.failures == 1
+}
+
+// succeed notes that the node answers. again is true at the end of trouble.
+func (g *nodeGate) succeed(node string) (again bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	trouble := g.nodes[node]
+	if trouble == nil {
+		return false
+	}
+	close(trouble.recovered)
+	delete(g.nodes, node)
+	return true
+}
+
+// sleep waits for the time to pass or the channel to be closed.
+func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	case <-early:
+	}
+	return nil
+}
