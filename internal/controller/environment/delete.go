@@ -141,4 +141,3 @@ func (s *scope) deletion() (reason, message string) {
 	}
 	return v1alpha1.ReasonDeleting, "deleting what it has made"
 }
-

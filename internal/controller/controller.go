@@ -1,0 +1,68 @@
+// Package controller registers Landfall's reconcilers with a manager. Start at
+// Setup; each kind has its own package below.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/landfall-dev/landfall/internal/controller/cluster"
+	"github.com/landfall-dev/landfall/internal/controller/environment"
+	"github.com/landfall-dev/landfall/internal/environment/store"
+	"github.com/landfall-dev/landfall/internal/environment/version"
+	"github.com/landfall-dev/landfall/internal/kube"
+	"github.com/prometheus/client_golang/prometheus"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// Options are what the reconcilers work with. All but Reached are required.
+type Options struct {
+	// Pool reaches the clusters that environments run on. The caller closes it
+	// when the manager has stopped.
+	Pool *kube.Pool
+	// Resolver finds images and charts.
+	Resolver version.Resolver
+	// OpenStore reaches a server that environments get stores on.
+	OpenStore func(serverURL string) (store.Provisioner, error)
+	// Concurrency is how many Environments are reconciled at once.
+	Concurrency int
+	// Registerer of metrics.
+	Registerer prometheus.Registerer
+	// Reached is told of every named point of the work; see
+	// environment.CrashPoints.
+	Reached func(point string)
+}
+
+// Setup registers the reconcilers.
+func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
+	clusters := cluster.New(cluster.Options{
+		Client: mgr.GetClient(), Ask: asker(opts.Pool), Drop: opts.Pool.Drop,
+		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
+	})
+	if err := clusters.SetupWithManager(mgr, opts.Concurrency); err != nil {
+		return fmt.Errorf("setting up the cluster controller: %w", err)
+	}
+	environments := environment.New(environment.Options{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
+		Targets: targets(opts.Pool), APIs: newAPICache(opts.Pool).get,
+		Resolver: opts.Resolver, OpenStore: opts.OpenStore,
+		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
+		Reached: opts.Reached, Metrics: environment.NewMetrics(opts.Registerer),
+	})
+	if err := environments.SetupWithManager(ctx, mgr, opts.Pool, opts.Concurrency); err != nil {
+		return fmt.Errorf("setting up the environment controller: %w", err)
+	}
+	return nil
+}
+
+// targets narrows the pool's targets to what the environment reconciler uses.
+func targets(pool *kube.Pool) func(context.Context, string) (environment.Target, error) {
+	return func(ctx context.Context, name string) (environment.Target, error) {
+		target, err := pool.Target(ctx, name)
+		if err != nil {
+			return nil, err // not a nil *kube.Target in a non-nil interface
+		}
+		return target, nil
+	}
+}
