@@ -104,6 +104,10 @@ type Object struct {
 	// Component of the blueprint; empty for what belongs to the environment.
 	Component string
 	Object    *unstructured.Unstructured
+
+	// contentNamed is the name before the hash of its content was added, for an
+	// object whose content Pin may still change.
+	contentNamed string
 }
 
 // Namespace is the environment's namespace on its cluster.

@@ -1,23 +1,160 @@
 package environment
 
-import "github.com/landfall-dev/landfall/api/v1alpha1"
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+)
 
 // Needs is what must be fetched before an environment can be rendered.
 type Needs struct {
 	// Images are the references to resolve, by component.
 	Images map[string]string
-	// Charts to fetch, by component. Charts packed into the blueprint are among
-	// them.
+	// Charts to fetch, by component, at the environment's version. Charts
+	// packed into the blueprint are among them.
 	Charts map[string]v1alpha1.Chart
 	// Secrets of the project namespace that are copied into the environment,
-	// sorted. The stores' own Secrets are not among them.
+	// sorted. The stores' own Secrets are not among them, nor are those that
+	// are only referred to as optional: see Optional.
 	Secrets []string
-	// Stores in the environment's version of where they come from, in the
-	// blueprint's order.
+	// Optional Secrets are copied where they exist, sorted.
+	Optional []string
+	// Stores in the blueprint's order, each with where it comes from in this
+	// environment.
 	Stores []v1alpha1.Store
 }
 
-// Needed says what must be fetched to render env.
+// Needed says what must be fetched to render env. It takes what it is given:
+// whether that makes sense is for Validate to say.
 func Needed(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) Needs {
-	return Needs{}
+	n := Needs{Images: map[string]string{}, Charts: map[string]v1alpha1.Chart{}, Stores: stores(bp, env)}
+	needed, optional := map[string]bool{}, map[string]bool{}
+	for _, p := range parts(bp, env) {
+		switch {
+		case p.Image != "":
+			n.Images[p.Name] = p.reference().String()
+		case p.Chart != nil:
+			n.Charts[p.Name] = p.chart()
+		}
+		for _, ref := range p.secretRefs() {
+			if ref.Optional != nil && *ref.Optional {
+				optional[ref.Name] = true
+			} else {
+				needed[ref.Name] = true
+			}
+		}
+	}
+	maps.DeleteFunc(optional, func(name string, _ bool) bool { return needed[name] })
+	n.Secrets = slices.Sorted(maps.Keys(needed))
+	n.Optional = slices.Sorted(maps.Keys(optional))
+	return n
+}
+
+// stores are the blueprint's with the environment's sources.
+func stores(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) []v1alpha1.Store {
+	all := slices.Clone(bp.Spec.Stores)
+	for i := range all {
+		for _, o := range env.Spec.Stores {
+			if o.Name == all[i].Name {
+				all[i].StoreSource = o.StoreSource
+			}
+		}
+	}
+	return all
+}
+
+// part is a component as one environment runs it.
+type part struct {
+	// Component with the environment's overrides.
+	v1alpha1.Component
+	// index in the blueprint's spec.components.
+	index int
+	// version the environment asks for; empty for the blueprint's.
+	version string
+}
+
+// parts are the blueprint's components, in its order, as env runs them.
+func parts(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) []part {
+	all := make([]part, 0, len(bp.Spec.Components))
+	for i, c := range bp.Spec.Components {
+		p := part{Component: *c.DeepCopy(), index: i, version: env.Spec.Versions[c.Name]}
+		for _, o := range env.Spec.Overrides {
+			if o.Component == c.Name {
+				p.override(o)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func (p *part) override(o v1alpha1.Override) {
+	if o.Scale != nil {
+		p.Scale = o.Scale.DeepCopy()
+	}
+	if o.Resources != nil {
+		p.Resources = o.Resources.DeepCopy()
+	}
+	for _, v := range o.Env {
+		at := slices.IndexFunc(p.Env, func(old corev1.EnvVar) bool { return old.Name == v.Name })
+		if at < 0 {
+			p.Env = append(p.Env, *v.DeepCopy())
+		} else {
+			p.Env[at] = *v.DeepCopy()
+		}
+	}
+}
+
+// isJob tells a one-off job, which runs before other components.
+func (p *part) isJob() bool { return len(p.RunBefore) > 0 }
+
+// reference is the image to run, as asked for.
+func (p *part) reference() reference {
+	ref := splitReference(p.Image)
+	if p.version != "" {
+		ref = ref.at(p.version)
+	}
+	return ref
+}
+
+// asked is the version as asked for, of whatever kind the component is.
+func (p *part) asked() string {
+	switch {
+	case p.version != "":
+		return p.version
+	case p.Image != "":
+		return splitReference(p.Image).version()
+	case p.Chart != nil:
+		return p.Chart.Version
+	}
+	return ""
+}
+
+// chart is the chart to fetch: the environment's version is the chart's own
+// unless it sets one of its values.
+func (p *part) chart() v1alpha1.Chart {
+	c := *p.Chart.DeepCopy()
+	if p.version != "" && c.VersionPath == "" {
+		c.Version = p.version
+	}
+	return c
+}
+
+// secretRefs are the keys of project Secrets that the component uses.
+func (p *part) secretRefs() []corev1.SecretKeySelector {
+	var refs []corev1.SecretKeySelector
+	for _, v := range p.Env {
+		if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
+			refs = append(refs, *v.ValueFrom.SecretKeyRef)
+		}
+	}
+	for _, f := range p.Files {
+		if f.SecretKeyRef != nil {
+			refs = append(refs, *f.SecretKeyRef)
+		}
+	}
+	return refs
 }
