@@ -35,12 +35,13 @@ type config struct {
 	Socket string `json:"socket"`
 }
 
-// podArgs are what the container runtime says of the pod, in CNI_ARGS.
+// podArgs are what the container runtime says of the pod, in CNI_ARGS. The
+// library goes by the names of the fields.
 type podArgs struct {
 	cnitypes.CommonArgs
-	Namespace cnitypes.UnmarshallableString `json:"K8S_POD_NAMESPACE"`
-	Name      cnitypes.UnmarshallableString `json:"K8S_POD_NAME"`
-	UID       cnitypes.UnmarshallableString `json:"K8S_POD_UID"`
+	K8S_POD_NAMESPACE cnitypes.UnmarshallableString
+	K8S_POD_NAME      cnitypes.UnmarshallableString
+	K8S_POD_UID       cnitypes.UnmarshallableString
 }
 
 func main() {
@@ -98,7 +99,7 @@ func newRequest(args *skel.CmdArgs, result *current.Result) (assign.Request, err
 		return assign.Request{}, fmt.Errorf("finding the node's network namespace: %w", err)
 	}
 	request := assign.Request{
-		Namespace: string(pod.Namespace), Name: string(pod.Name), UID: string(pod.UID),
+		Namespace: string(pod.K8S_POD_NAMESPACE), Name: string(pod.K8S_POD_NAME), UID: string(pod.K8S_POD_UID),
 		NetNS: node.Sys().(*syscall.Stat_t).Ino,
 	}
 	for _, ip := range result.IPs {
