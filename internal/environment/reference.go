@@ -54,3 +54,11 @@ func (r reference) String() string {
 }
 
 func isDigest(version string) bool { return strings.HasPrefix(version, "sha256:") }
+
+// SplitImage takes an image reference apart: the repository as written, the
+// version as asked for (the tag or, without one, the digest; "latest" where
+// there is neither), and the digest where it has one.
+func SplitImage(image string) (repository, version, digest string) {
+	r := splitReference(image)
+	return r.repository, r.version(), r.digest
+}

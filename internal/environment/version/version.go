@@ -1,14 +1,18 @@
 // Package version resolves what people ask for (a tag, a chart version) to what
 // exactly runs (a digest, a packed chart). It talks to registries and chart
 // repositories; what is done with the result is not its matter. Start at
-// Resolver.
+// Resolver; Remote is the one that asks.
 package version
 
 import (
 	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/fault"
 )
 
 // Resolver asks registries and repositories. Implementations are safe for
@@ -18,16 +22,66 @@ type Resolver interface {
 	// fault.NotFound, with the nearest tags as hint; an unreachable registry is
 	// fault.Failed.
 	Image(ctx context.Context, reference string) (environment.Image, error)
-	// Chart fetches the chart, at the given version, range or, where empty, its
-	// own. A packed chart is unpacked enough to say its name and version.
+	// Chart fetches a chart at its version, or at the newest in its range. A
+	// packed chart is unpacked enough to say its name and version.
 	Chart(ctx context.Context, chart v1alpha1.Chart) (environment.Chart, error)
 }
 
-// Resolve gets everything that needs names, concurrently.
+// concurrency of the requests for one environment.
+const concurrency = 8
+
+// Resolve gets all images and charts that needs names, concurrently. Errors name
+// the component.
 func Resolve(ctx context.Context, r Resolver, needs environment.Needs) (map[string]environment.Image, map[string]environment.Chart, error) {
-	return nil, nil, nil
+	images := collect[environment.Image]{}
+	charts := collect[environment.Chart]{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for component, reference := range needs.Images {
+		group.Go(func() error {
+			image, err := r.Image(ctx, reference)
+			return images.add(component, image, named(component, err))
+		})
+	}
+	for component, chart := range needs.Charts {
+		group.Go(func() error {
+			fetched, err := r.Chart(ctx, chart)
+			return charts.add(component, fetched, named(component, err))
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return images.byKey(), charts.byKey(), nil
 }
 
 // Pin resolves the images that charts and kustomizations name by tag, and pins
-// them in d.
-func Pin(ctx context.Context, r Resolver, d *environment.Desired) error { return nil }
+// them in d. An image that the resolver cannot look up keeps its tag unless the
+// registry says that it does not exist: the nodes may have access, or the image,
+// where we have not.
+func Pin(ctx context.Context, r Resolver, d *environment.Desired) error {
+	images := collect[environment.Image]{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for _, reference := range d.Images() {
+		group.Go(func() error {
+			image, err := r.Image(ctx, reference)
+			if err != nil && fault.ClassOf(err) != fault.NotFound && ctx.Err() == nil {
+				return nil
+			}
+			return images.add(reference, image, err)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("resolving the images of charts and kustomizations: %w", err)
+	}
+	d.Pin(images.byKey())
+	return nil
+}
+
+func named(component string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("component %s: %w", component, err)
+}
