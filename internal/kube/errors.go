@@ -3,12 +3,16 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 )
@@ -59,6 +63,21 @@ func (e *NotOwnedError) Error() string {
 	return "exists already and is not this environment's: " + strings.Join(names, ", ")
 }
 
+// TerminatingError names objects that are being deleted. Nothing was applied;
+// it can be once they are gone.
+type TerminatingError struct {
+	Objects []v1alpha1.ObjectRef
+}
+
+// Error names every object.
+func (e *TerminatingError) Error() string {
+	names := make([]string, len(e.Objects))
+	for i, ref := range e.Objects {
+		names[i] = Describe(ref)
+	}
+	return "is still being deleted: " + strings.Join(names, ", ")
+}
+
 // RejectedError says which objects the API server refused, and why: quota,
 // admission, validation, immutable fields. Other objects of the same call were
 // applied. Sending the same again brings the same answer, quota excepted.
@@ -73,4 +92,57 @@ func (e *RejectedError) Error() string {
 		texts[i] = Describe(f.Object) + ": " + f.Message
 	}
 	return "rejected by the cluster: " + strings.Join(texts, "; ")
+}
+
+// rejection turns the server's refusal of an object into a failure; nil for any
+// other error.
+func rejection(obj *unstructured.Unstructured, err error) *v1alpha1.Failure {
+	failure := &v1alpha1.Failure{
+		Object: RefOf(obj), Component: obj.GetLabels()[v1alpha1.LabelComponent],
+		Reason: ReasonRejected, Message: clip(message(err), 1000),
+	}
+	switch {
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
+		failure.Reason = ReasonQuota
+		failure.Hint = hints[ReasonQuota]
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "PodSecurity"):
+		failure.Hint = "loosen or tighten the component's security settings"
+	case isImmutable(err):
+		failure.Hint = "this cannot be changed in place: delete the object, or give the component another name"
+	case meta.IsNoMatchError(err):
+		failure.Message = fmt.Sprintf("the cluster has no kind %s of %s", obj.GetKind(), obj.GetAPIVersion())
+		failure.Hint = "install what defines it, for example its operator"
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err),
+		apierrors.IsRequestEntityTooLargeError(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err),
+		apierrors.IsUnsupportedMediaType(err):
+	default:
+		return nil
+	}
+	return failure
+}
+
+// message is what the server said, without our own words around it.
+func message(err error) string {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status().Message
+	}
+	return err.Error()
+}
+
+// immutable matches how built-in validation, CEL rules and admission webhooks
+// say that a field cannot be changed.
+var immutable = regexp.MustCompile(`is immutable|immutable field|updates to \S+ spec for fields other than|may not (be changed|change) once set|cannot be changed|field cannot be changed`)
+
+func isImmutable(err error) bool {
+	return (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)) &&
+		immutable.MatchString(err.Error())
+}
+
+// clip shortens text to at most n bytes, at a character.
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-len("…")], "") + "…"
 }

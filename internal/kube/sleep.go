@@ -2,25 +2,159 @@ package kube
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 )
 
 // Sizes reads how large the workloads among refs are and which CronJobs are
-// suspended: what Sleep will change. Store the answer before calling Sleep.
+// suspended: what Sleep will change. Absent objects are left out. Store the
+// answer before calling Sleep.
 func (t *Target) Sizes(ctx context.Context, refs []v1alpha1.ObjectRef) ([]v1alpha1.SleepingObject, error) {
-	return nil, errors.ErrUnsupported
+	found := make([]*v1alpha1.SleepingObject, len(refs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for i, ref := range refs {
+		if !scales(ref) && !suspends(ref) {
+			continue
+		}
+		group.Go(func() error {
+			obj := &unstructured.Unstructured{}
+			obj.SetGroupVersionKind(gvkOf(ref))
+			err := t.Client.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
+			if client.IgnoreNotFound(err) != nil {
+				return fmt.Errorf("reading the size of %s on cluster %s: %w", Describe(ref), t.name, err)
+			}
+			if err == nil {
+				found[i] = sizeOf(ref, obj)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return present(found), err
+}
+
+func sizeOf(ref v1alpha1.ObjectRef, obj *unstructured.Unstructured) *v1alpha1.SleepingObject {
+	size := &v1alpha1.SleepingObject{Object: ref}
+	if suspends(ref) {
+		suspended, _, _ := unstructured.NestedBool(obj.Object, "spec", "suspend")
+		size.Suspended = &suspended
+		return size
+	}
+	n := int32(1)
+	if replicas, found, err := unstructured.NestedInt64(obj.Object, "spec", "replicas"); found && err == nil {
+		n = int32(replicas)
+	}
+	size.Replicas = &n
+	return size
 }
 
 // Sleep scales the objects to zero and suspends CronJobs. Idempotent; absent
 // objects are left out.
 func (t *Target) Sleep(ctx context.Context, sizes []v1alpha1.SleepingObject) error {
-	return errors.ErrUnsupported
+	asleep := make([]v1alpha1.SleepingObject, len(sizes))
+	for i, size := range sizes {
+		none, suspended := int32(0), true
+		asleep[i].Object = size.Object
+		if size.Replicas != nil {
+			asleep[i].Replicas = &none
+		}
+		if size.Suspended != nil {
+			asleep[i].Suspended = &suspended
+		}
+	}
+	return t.resize(ctx, asleep)
 }
 
 // Wake gives the objects their sizes back. Idempotent; absent objects are left
 // out.
 func (t *Target) Wake(ctx context.Context, sizes []v1alpha1.SleepingObject) error {
-	return errors.ErrUnsupported
+	return t.resize(ctx, sizes)
+}
+
+// Asleep gives copies of objects as they are wanted while their environment
+// sleeps: of size zero, suspended, and without autoscaling in the way.
+func Asleep(objs []*unstructured.Unstructured) []*unstructured.Unstructured {
+	asleep := make([]*unstructured.Unstructured, len(objs))
+	for i, obj := range objs {
+		asleep[i] = obj
+		ref := RefOf(obj)
+		if !scales(ref) && !suspends(ref) {
+			continue
+		}
+		asleep[i] = obj.DeepCopy()
+		spec, ok := asleep[i].Object["spec"].(map[string]any)
+		if !ok {
+			continue
+		}
+		if scales(ref) {
+			spec["replicas"] = int64(0)
+		} else {
+			spec["suspend"] = true
+		}
+	}
+	return asleep
+}
+
+func scales(ref v1alpha1.ObjectRef) bool {
+	switch gvkOf(ref).GroupKind() {
+	case schema.GroupKind{Group: "apps", Kind: "Deployment"}, schema.GroupKind{Group: "apps", Kind: "StatefulSet"}:
+		return true
+	}
+	return false
+}
+
+func suspends(ref v1alpha1.ObjectRef) bool {
+	return gvkOf(ref).GroupKind() == schema.GroupKind{Group: "batch", Kind: "CronJob"}
+}
+
+func (t *Target) resize(ctx context.Context, sizes []v1alpha1.SleepingObject) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for _, size := range sizes {
+		group.Go(func() error {
+			if err := t.resizeOne(ctx, size); client.IgnoreNotFound(err) != nil {
+				return fmt.Errorf("resizing %s on cluster %s: %w", Describe(size.Object), t.name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (t *Target) resizeOne(ctx context.Context, size v1alpha1.SleepingObject) error {
+	ref := size.Object
+	obj := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
+	obj.SetGroupVersionKind(gvkOf(ref))
+	owner := client.FieldOwner(v1alpha1.FieldManager)
+	if size.Suspended != nil {
+		return t.Client.Patch(ctx, obj, specPatch("suspend", *size.Suspended), owner)
+	}
+	if size.Replicas == nil {
+		return nil
+	}
+	full := &unstructured.Unstructured{}
+	full.SetGroupVersionKind(gvkOf(ref))
+	full.SetNamespace(ref.Namespace)
+	full.SetName(ref.Name)
+	return t.Client.SubResource("scale").Patch(ctx, full, specPatch("replicas", *size.Replicas), owner)
+}
+
+// specPatch sets one field of spec.
+func specPatch(name string, value any) client.Patch {
+	raw, err := json.Marshal(map[string]any{"spec": map[string]any{name: value}})
+	if err != nil {
+		// Numbers and booleans can always be written.
+		panic(err)
+	}
+	return client.RawPatch(types.MergePatchType, raw)
 }

@@ -2,7 +2,19 @@ package kube
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 )
@@ -12,7 +24,7 @@ type Blocker struct {
 	Object v1alpha1.ObjectRef
 	// Finalizers that hold it.
 	Finalizers []string
-	// Message for people: what is awaited, and from whom.
+	// Message for people: what is awaited.
 	Message string
 }
 
@@ -25,5 +37,183 @@ func (b Blocker) String() string { return Describe(b.Object) + " " + b.Message }
 // reverse order of apply, then the namespace. A namespace that was adopted, or
 // is not the owner's, stays. Absent is success.
 func (t *Target) Teardown(ctx context.Context, owner Owner, namespace string, refs []v1alpha1.ObjectRef) ([]Blocker, error) {
-	return nil, errors.ErrUnsupported
+	var custom, definitions, rest []v1alpha1.ObjectRef
+	for _, ref := range refs {
+		switch {
+		case ref.Kind == "Namespace" && ref.APIVersion == "v1":
+		case isDefinition(ref):
+			definitions = append(definitions, ref)
+		case !scheme.Scheme.IsGroupRegistered(gvkOf(ref).Group):
+			custom = append(custom, ref)
+		default:
+			rest = append(rest, ref)
+		}
+	}
+	if blockers, err := t.pruneBlockers(ctx, custom, owner); err != nil || len(blockers) > 0 {
+		return blockers, err
+	}
+	blockers, err := t.pruneBlockers(ctx, rest, owner)
+	if err != nil {
+		return nil, err
+	}
+	more, err := t.removeNamespace(ctx, owner, namespace)
+	if err != nil || len(more) > 0 {
+		// What is in the namespace is named by what holds the namespace.
+		return more, err
+	}
+	defined, err := t.pruneBlockers(ctx, definitions, owner)
+	return append(blockers, defined...), err
+}
+
+// pruneBlockers deletes objects and names those that are still there.
+func (t *Target) pruneBlockers(ctx context.Context, refs []v1alpha1.ObjectRef, owner Owner) ([]Blocker, error) {
+	changes, err := t.Prune(ctx, refs, owner)
+	if err != nil {
+		return nil, err
+	}
+	var blockers []Blocker
+	for _, change := range changes.Of(Terminating) {
+		blockers = append(blockers, Blocker{
+			Object: change.Object, Message: change.Reason,
+			Finalizers: finalizersIn(change.Reason),
+		})
+	}
+	return blockers, nil
+}
+
+func finalizersIn(reason string) []string {
+	list, found := strings.CutPrefix(reason, "waits for finalizer ")
+	if !found {
+		return nil
+	}
+	return strings.Split(list, ", ")
+}
+
+// removeNamespace deletes the namespace where it is ours to delete, and says
+// what it still waits for.
+func (t *Target) removeNamespace(ctx context.Context, owner Owner, name string) ([]Blocker, error) {
+	var namespace corev1.Namespace
+	err := t.Client.Get(ctx, client.ObjectKey{Name: name}, &namespace)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading namespace %s of cluster %s: %w", name, t.name, err)
+	}
+	if !owner.owns(&namespace, true) {
+		return nil, nil
+	}
+	if namespace.Annotations[annotationAdopted] != "" {
+		return nil, t.releaseNamespace(ctx, name)
+	}
+	if namespace.DeletionTimestamp == nil {
+		err := t.Client.Delete(ctx, &namespace, client.Preconditions{UID: &namespace.UID})
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("deleting namespace %s of cluster %s: %w", name, t.name, err)
+		}
+	}
+	return t.namespaceBlockers(ctx, &namespace)
+}
+
+// releaseNamespace takes our marks off an adopted namespace.
+func (t *Target) releaseNamespace(ctx context.Context, name string) error {
+	for _, manager := range []string{v1alpha1.FieldManager, adoptionManager} {
+		bare := &unstructured.Unstructured{}
+		bare.SetAPIVersion("v1")
+		bare.SetKind("Namespace")
+		bare.SetName(name)
+		err := t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(bare), client.FieldOwner(manager), client.ForceOwnership)
+		if err != nil {
+			return fmt.Errorf("giving back namespace %s of cluster %s: %w", name, t.name, err)
+		}
+	}
+	return nil
+}
+
+// namespaceBlockers names what a namespace that is being deleted waits for. The
+// namespace itself comes first.
+func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namespace) ([]Blocker, error) {
+	self := Blocker{
+		Object:     v1alpha1.ObjectRef{APIVersion: "v1", Kind: "Namespace", Name: namespace.Name},
+		Finalizers: namespace.Finalizers, Message: "is being deleted",
+	}
+	if len(namespace.Finalizers) > 0 {
+		self.Message = heldBy(namespace.Finalizers)
+	}
+	blockers := []Blocker{self}
+	for _, condition := range namespace.Status.Conditions {
+		if condition.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch condition.Type {
+		case corev1.NamespaceDeletionDiscoveryFailure:
+			blockers = append(blockers, brokenAPIs(condition.Message)...)
+		case corev1.NamespaceContentRemaining:
+			remaining, err := t.remaining(ctx, namespace.Name, condition.Message)
+			if err != nil {
+				return nil, err
+			}
+			blockers = append(blockers, remaining...)
+		case corev1.NamespaceDeletionContentFailure:
+			blockers[0].Message = "is being deleted: " + clip(condition.Message, 300)
+		}
+	}
+	return blockers, nil
+}
+
+// staleAPI matches the groups that the namespace controller could not discover:
+// "metrics.k8s.io/v1beta1: stale GroupVersion discovery".
+var staleAPI = regexp.MustCompile(`([a-z0-9.-]+)/(v[0-9][a-z0-9]*): `)
+
+// brokenAPIs names the API services whose servers do not answer: a namespace
+// cannot be known to be empty until they do.
+func brokenAPIs(message string) []Blocker {
+	var blockers []Blocker
+	for _, match := range staleAPI.FindAllStringSubmatch(message, -1) {
+		name := match[2] + "." + match[1]
+		if slices.ContainsFunc(blockers, func(b Blocker) bool { return b.Object.Name == name }) {
+			continue
+		}
+		blockers = append(blockers, Blocker{
+			Object:  v1alpha1.ObjectRef{APIVersion: "apiregistration.k8s.io/v1", Kind: "APIService", Name: name},
+			Message: "does not answer, so nobody knows what is left: repair or delete it",
+		})
+	}
+	return blockers
+}
+
+// remainingKind matches kinds of which objects are left: "widgets.example.com
+// has 1 resource instances", or "pods. has 2 resource instances".
+var remainingKind = regexp.MustCompile(`([a-z0-9-]+)\.([a-z0-9.-]*) has \d+ resource instances`)
+
+// maxBlockers is how many objects of a kind are named.
+const maxBlockers = 5
+
+// remaining names the objects that are left of the kinds in a namespace
+// controller's message, those with finalizers first.
+func (t *Target) remaining(ctx context.Context, namespace, message string) ([]Blocker, error) {
+	var blockers []Blocker
+	for _, match := range remainingKind.FindAllStringSubmatch(message, -1) {
+		kind, err := t.Mapper.KindFor(schema.GroupVersionResource{Group: match[2], Resource: match[1]})
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for what is left in namespace %s of cluster %s: %w", namespace, t.name, err)
+		}
+		objs, err := t.listMetadata(ctx, collection{kind, namespace})
+		if err != nil {
+			return nil, fmt.Errorf("looking for what is left in namespace %s of cluster %s: %w", namespace, t.name, err)
+		}
+		slices.SortStableFunc(objs, func(a, b metav1.PartialObjectMetadata) int {
+			return min(len(b.Finalizers), 1) - min(len(a.Finalizers), 1)
+		})
+		for _, obj := range objs[:min(len(objs), maxBlockers)] {
+			blockers = append(blockers, Blocker{
+				Object:     v1alpha1.ObjectRef{APIVersion: kind.GroupVersion().String(), Kind: kind.Kind, Namespace: namespace, Name: obj.Name},
+				Finalizers: obj.Finalizers, Message: heldBy(obj.Finalizers),
+			})
+		}
+	}
+	return blockers, nil
 }
