@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"text/template"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,7 +42,7 @@ type Params struct {
 	CABundle []byte
 }
 
-// Render computes the objects, in the order in which they should be applied.
+// Render computes the objects. None needs another to be there first.
 func Render(params Params) ([]*unstructured.Unstructured, error) {
 	if !params.ControlPlaneIP.Is4() || !params.DNSServiceIP.Is4() || len(params.CABundle) == 0 {
 		return nil, errors.New("rendering add-on objects: addresses must be IPv4 and the CA bundle given")
@@ -82,18 +83,22 @@ func renderFile(name string, params Params) ([]*unstructured.Unstructured, error
 }
 
 // Apply brings the cluster's objects to what params ask for, by server-side
-// apply. It may be repeated at every start; it stops at the first error.
+// apply. It may be repeated at every start.
 func Apply(ctx context.Context, client dynamic.Interface, params Params) error {
 	objects, err := Render(params)
 	if err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
 	for _, object := range objects {
-		if err := apply(ctx, client, object); err != nil {
-			return fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err)
-		}
+		group.Go(func() error {
+			if err := apply(ctx, client, object); err != nil {
+				return fmt.Errorf("applying %s %s: %w", object.GetKind(), object.GetName(), err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // apply derives the resource's name from the kind instead of asking discovery:

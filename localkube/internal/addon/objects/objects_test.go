@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,6 +106,7 @@ func TestRenderRefusesIncompleteParams(t *testing.T) {
 
 func TestApply(t *testing.T) {
 	client := fake.NewSimpleDynamicClient(runtime.NewScheme())
+	var mu sync.Mutex
 	var applied []string
 	client.PrependReactor("patch", "*", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		patch := action.(clienttesting.PatchAction)
@@ -112,6 +114,8 @@ func TestApply(t *testing.T) {
 		if err := json.Unmarshal(patch.GetPatch(), &object); err != nil {
 			t.Error(err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		applied = append(applied, strings.Trim(patch.GetNamespace()+"/"+patch.GetResource().Resource+"/"+patch.GetName(), "/"))
 		return true, &unstructured.Unstructured{Object: object}, nil
 	})

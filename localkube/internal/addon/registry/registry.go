@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -81,6 +82,8 @@ func storage(root string) *configuration.Configuration {
 		},
 	}
 	config.Catalog.MaxEntries = 1000
+	// It signs the state of uploads, which do not outlive the process.
+	config.HTTP.Secret = rand.Text()
 	return config
 }
 
