@@ -7,9 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/landfall-dev/landfall/internal/cli/apply"
+	"github.com/landfall-dev/landfall/internal/cli/cluster"
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cli/deploy"
+	"github.com/landfall-dev/landfall/internal/cli/diff"
+	"github.com/landfall-dev/landfall/internal/cli/env"
+	"github.com/landfall-dev/landfall/internal/cli/history"
 	"github.com/landfall-dev/landfall/internal/cli/image"
+	"github.com/landfall-dev/landfall/internal/cli/local"
+	"github.com/landfall-dev/landfall/internal/cli/rollback"
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
@@ -34,8 +43,8 @@ func Main(ctx context.Context, c *command.Context, args []string) int {
 	if err != nil && !*started && fault.ClassOf(err) == fault.Failed {
 		err = fault.Wrap(fault.Invalid, err, "`landfall --help` lists the commands; every command has --help.")
 	}
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = context.Canceled
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) && fault.ExitCode(err) != fault.ExitInterrupted {
+		err = fmt.Errorf("interrupted: %w", context.Canceled)
 	}
 	report(c, err)
 	return fault.ExitCode(err)
@@ -59,7 +68,8 @@ func NewRoot(c *command.Context) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	add(root, groupPlatform, image.New(c))
+	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c))
+	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c))
 	add(root, groupOther, version.New(c))
 	return root
 }
@@ -104,12 +114,13 @@ type errorDocument struct {
 // report writes err to the error stream: lines for people, one JSON document
 // for programs.
 func report(c *command.Context, err error) {
-	if err == nil {
+	var told interface{ Told() bool }
+	if err == nil || errors.As(err, &told) && told.Told() {
 		return
 	}
 	message, hint := err.Error(), fault.HintOf(err)
 	if errors.Is(err, context.Canceled) && fault.ExitCode(err) == fault.ExitInterrupted {
-		message = "interrupted"
+		message = interrupted(err)
 	}
 	if c.Output.Machine() {
 		var doc errorDocument
@@ -122,4 +133,12 @@ func report(c *command.Context, err error) {
 	if hint != "" {
 		fmt.Fprintf(c.Err, "  next: %s\n", hint)
 	}
+}
+
+// interrupted says what state an interruption leaves, where the command said.
+func interrupted(err error) string {
+	if message := strings.TrimSuffix(err.Error(), context.Canceled.Error()); message != "" {
+		return strings.TrimSuffix(message, ": ")
+	}
+	return "interrupted"
 }
