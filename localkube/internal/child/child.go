@@ -71,6 +71,8 @@ type child struct {
 // record is what the next supervisor needs to take a process over.
 type record struct {
 	proc.ID
+	// Boot is the boot in which the identity holds.
+	Boot string `json:"boot"`
 	// Digest stands for the executable, the arguments and the environment.
 	Digest string `json:"digest"`
 }
@@ -179,7 +181,7 @@ func (g *Group) start(c *child) (exit func() string, err error) {
 	id, err := proc.Identify(cmd.Process.Pid)
 	if err == nil {
 		c.running(id)
-		err = g.writeRecord(c.spec.Name, record{ID: id, Digest: c.digest})
+		err = g.writeRecord(c.spec.Name, record{ID: id, Boot: proc.BootID(), Digest: c.digest})
 	}
 	if err != nil {
 		g.Logger.Warn("cannot record", "process", c.spec.Name, "error", err)
@@ -301,7 +303,7 @@ func (c *child) current() proc.ID {
 func (g *Group) readRecord(name string) (record, bool) {
 	var r record
 	data, err := os.ReadFile(g.RecordFile(name))
-	if err != nil || json.Unmarshal(data, &r) != nil || r.PID == 0 {
+	if err != nil || json.Unmarshal(data, &r) != nil || r.PID == 0 || r.Boot != proc.BootID() {
 		return record{}, false
 	}
 	return r, true

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,9 @@ import (
 
 // pollEvery is short: someone waits for the cluster.
 const pollEvery = 50 * time.Millisecond
+
+// tryTimeout bounds one try of what is tried again.
+const tryTimeout = 2 * time.Second
 
 // Client talks to one cluster's API server. It is safe for concurrent use.
 type Client struct {
@@ -55,10 +59,31 @@ func newClient(config *rest.Config) (*Client, error) {
 
 // WaitReady waits until the API server says that it is ready.
 func (c *Client) WaitReady(ctx context.Context) error {
+	return c.WaitServed(ctx, "/readyz")
+}
+
+// WaitServed waits until the API server answers the path with success.
+func (c *Client) WaitServed(ctx context.Context, path string) error {
 	return poll(ctx, "waiting for the API server", func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
-		return c.clientset.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return c.clientset.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).Error()
+	})
+}
+
+// WaitHTTP waits until the URL answers 200.
+func WaitHTTP(ctx context.Context, url string) error {
+	client := http.Client{Timeout: tryTimeout}
+	return poll(ctx, "asking "+url, func() error {
+		response, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
 	})
 }
 

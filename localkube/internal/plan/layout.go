@@ -27,7 +27,7 @@ const (
 
 	apiServerPort     = 6443
 	registryPort      = 5000
-	metricsServerPort = 4443
+	dnsReadyPort      = 8181
 	etcdPort          = 2379
 	kubeletHealthPort = 10248
 )

@@ -188,6 +188,14 @@ func (l Layout) Addons(m Machine) []Process {
 	}
 }
 
+// AddonHealth maps add-ons to what answers 200 once they work.
+func (l Layout) AddonHealth() map[string]string {
+	return map[string]string{
+		"dns":      fmt.Sprintf("http://%s:%d/ready", l.ControlPlaneIP(), dnsReadyPort),
+		"registry": fmt.Sprintf("http://%s/v2/", l.Registry()),
+	}
+}
+
 func (l Layout) controlPlane(component string, env []string, args ...string) Process {
 	return Process{
 		Name:  component,

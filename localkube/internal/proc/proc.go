@@ -27,6 +27,12 @@ type ID struct {
 // ErrGone is returned for a process that has ended.
 var ErrGone = errors.New("process has ended")
 
+// BootID is different after each boot of the machine.
+func BootID() string {
+	data, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(data))
+}
+
 // Identify returns the identity of the running process pid.
 func Identify(pid int) (ID, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
