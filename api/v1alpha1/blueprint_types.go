@@ -169,6 +169,7 @@ type Chart struct {
 
 	// Archive is a packed chart (.tgz), at most 700 kB.
 	// +kubebuilder:validation:MaxLength=1000000
+	// +kubebuilder:validation:Format=""
 	// +optional
 	Archive []byte `json:"archive,omitempty"`
 
@@ -215,6 +216,7 @@ type Kustomize struct {
 
 	// Archive is a packed folder (.tgz), at most 700 kB.
 	// +kubebuilder:validation:MaxLength=1000000
+	// +kubebuilder:validation:Format=""
 	// +optional
 	Archive []byte `json:"archive,omitempty"`
 

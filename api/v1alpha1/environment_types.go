@@ -39,7 +39,7 @@ type EnvironmentList struct {
 // EnvironmentSpec is what somebody wants to run.
 //
 // +kubebuilder:validation:XValidation:rule="self.cluster == oldSelf.cluster",message="an environment cannot change its cluster: clone it to the other one, then delete it"
-// +kubebuilder:validation:XValidation:rule="has(self.namespace) == has(oldSelf.namespace) && (!has(self.namespace) || self.namespace == oldSelf.namespace)",message="an environment cannot change its namespace"
+// +kubebuilder:validation:XValidation:rule="has(self.__namespace__) == has(oldSelf.__namespace__) && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",message="an environment cannot change its namespace"
 type EnvironmentSpec struct {
 	// Blueprint names a Blueprint in the same namespace.
 	// +kubebuilder:validation:MinLength=1
@@ -58,8 +58,8 @@ type EnvironmentSpec struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// Versions by component: an image tag or digest ("sha256:…"), or a chart
-	// version. Components left out run the blueprint's version.
+	// Versions by component: an image tag, digest ("sha256:…") or both (the tag
+	// is then for people: TAG@sha256:…), or a chart version. Components left out run the blueprint's version.
 	// +kubebuilder:validation:MaxProperties=64
 	// +optional
 	Versions map[string]string `json:"versions,omitempty"`
