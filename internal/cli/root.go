@@ -15,6 +15,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/deploy"
 	"github.com/landfall-dev/landfall/internal/cli/diff"
 	"github.com/landfall-dev/landfall/internal/cli/env"
+	"github.com/landfall-dev/landfall/internal/cli/frontdoor"
 	"github.com/landfall-dev/landfall/internal/cli/history"
 	"github.com/landfall-dev/landfall/internal/cli/image"
 	"github.com/landfall-dev/landfall/internal/cli/local"
@@ -69,7 +70,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c))
-	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c))
+	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c), frontdoor.New(c))
 	add(root, groupOther, version.New(c))
 	return root
 }

@@ -276,7 +276,7 @@ func splitHint(said string) (message, hint string) {
 		case strings.HasPrefix(line, "error: "):
 			rest = []string{strings.TrimPrefix(line, "error: ")}
 		case strings.HasPrefix(line, "next: "):
-			hint = strings.TrimPrefix(line, "next: ")
+			hint = strings.TrimSpace(strings.TrimPrefix(line, "next: "))
 		default:
 			rest = append(rest, line)
 		}
