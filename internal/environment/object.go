@@ -71,6 +71,9 @@ func object(component, apiVersion, kind string, typed runtime.Object) Object {
 	}
 	content["apiVersion"], content["kind"] = apiVersion, kind
 	delete(content, "status")
+	if isEmpty(content["spec"]) {
+		delete(content, "spec")
+	}
 	dropZero(content)
 	return Object{Component: component, Object: &unstructured.Unstructured{Object: content}}
 }

@@ -3,6 +3,7 @@ package environment
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	apivalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -47,7 +48,14 @@ func invalid(subject string, errs field.ErrorList) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return fault.New(fault.Invalid, "", "%s: %w", subject, errs.ToAggregate())
+	if len(errs) == 1 {
+		return fault.New(fault.Invalid, "", "%s: %w", subject, errs[0])
+	}
+	lines := make([]string, len(errs))
+	for i, e := range errs {
+		lines[i] = "\n  " + e.Error()
+	}
+	return fault.New(fault.Invalid, "", "%s:%s", subject, strings.Join(lines, ""))
 }
 
 // validateName checks the name of a blueprint or environment, which becomes the

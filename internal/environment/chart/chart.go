@@ -5,6 +5,7 @@ package chart
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,7 @@ type Request struct {
 	Namespace string
 	Values    map[string]any
 	// KubeVersion is what templates see as .Capabilities.KubeVersion, such as
-	// "v1.34.4"; empty for the Helm library's own idea.
+	// "v1.34.4"; empty where it is not known, for assumedKubeVersion.
 	KubeVersion string
 	// APIVersions are added to the built-in ones.
 	APIVersions []string
@@ -53,13 +54,13 @@ type Rendered struct {
 	Objects []*unstructured.Unstructured
 }
 
-// Limits of rendering one chart.
-const (
-	maxTime   = 10 * time.Second
-	maxOutput = 32 << 20
-)
+// assumedKubeVersion is that of the local cluster.
+const assumedKubeVersion = "v1.34.0"
 
-var confined = confine.New("render-chart", confine.Limits{Time: maxTime, Output: maxOutput}, render)
+var (
+	confined = confine.New("render-chart", render)
+	limits   = confine.Limits{Time: 10 * time.Second, Output: 32 << 20}
+)
 
 // Render renders a chart as `helm template` would for a new installation:
 // lookup finds nothing. Errors name the template.
@@ -68,7 +69,7 @@ func Render(ctx context.Context, request Request) (*Rendered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the chart's values: %w", err)
 	}
-	output, err := confined.Call(ctx, input)
+	output, err := confined.Call(ctx, limits, input)
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +151,11 @@ func load(archive []byte) (*chartv2.Chart, error) {
 // chart's schema.
 func renderValues(chart *chartv2.Chart, request Request) (common.Values, error) {
 	capabilities := common.DefaultCapabilities.Copy()
-	if request.KubeVersion != "" {
-		version, err := common.ParseKubeVersion(request.KubeVersion)
-		if err != nil {
-			return nil, fmt.Errorf("reading the cluster's version: %w", err)
-		}
-		capabilities.KubeVersion = *version
+	kube, err := common.ParseKubeVersion(cmp.Or(request.KubeVersion, assumedKubeVersion))
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's version: %w", err)
 	}
+	capabilities.KubeVersion = *kube
 	capabilities.APIVersions = append(slices.Clone(capabilities.APIVersions), request.APIVersions...)
 	if required := chart.Metadata.KubeVersion; required != "" && !chartutil.IsCompatibleRange(required, capabilities.KubeVersion.Version) {
 		return nil, fmt.Errorf("chart %s needs Kubernetes %s, the cluster has %s", chart.Name(), required, capabilities.KubeVersion.Version)

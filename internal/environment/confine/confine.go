@@ -49,19 +49,18 @@ type Function func(input []byte, at func(part string)) ([]byte, error)
 // Confined is a function that runs in a process of its own. It is safe for
 // concurrent use.
 type Confined struct {
-	name   string
-	limits Limits
+	name string
 }
 
 // New gives a function a process of its own for each call. It must be called
 // while packages are initialised (var render = confine.New(…)), with a name
 // that is unique in the program: in a process started for the function, New
 // calls it and exits.
-func New(name string, limits Limits, f Function) *Confined {
+func New(name string, f Function) *Confined {
 	if os.Getenv(variable) == name {
 		os.Exit(serve(f))
 	}
-	return &Confined{name: name, limits: limits}
+	return &Confined{name: name}
 }
 
 // LimitError is a call that exceeded a limit.
@@ -81,14 +80,14 @@ func (e *LimitError) Error() string {
 
 // Call runs the function. The error is a *LimitError, what the function itself
 // returned, or a failure to run it at all.
-func (c *Confined) Call(ctx context.Context, input []byte) ([]byte, error) {
-	limited, cancel := context.WithTimeout(ctx, c.limits.Time)
+func (c *Confined) Call(ctx context.Context, limits Limits, input []byte) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, limits.Time)
 	defer cancel()
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	stdout := &limitedBuffer{left: c.limits.Output, exceeded: cancel}
+	stdout := &limitedBuffer{left: limits.Output, exceeded: cancel}
 	stderr := &tail{}
 	cmd := exec.CommandContext(limited, executable)
 	cmd.Env = c.environment()
@@ -99,13 +98,13 @@ func (c *Confined) Call(ctx context.Context, input []byte) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case stdout.full:
-		return nil, &LimitError{stderr.part(), fmt.Sprintf("makes more than %d MiB of output", c.limits.Output>>20)}
+		return nil, &LimitError{stderr.part(), fmt.Sprintf("makes more than %d MiB of output", limits.Output>>20)}
 	case limited.Err() != nil:
-		return nil, &LimitError{stderr.part(), fmt.Sprintf("takes more than %s", c.limits.Time)}
+		return nil, &LimitError{stderr.part(), fmt.Sprintf("takes more than %s", limits.Time)}
 	case err != nil:
 		return nil, stderr.explain(err)
 	}
-	return decode(stdout.Bytes())
+	return decode(stdout.content.Bytes())
 }
 
 // environment of the process: neither credentials nor a PATH on which other
@@ -241,7 +240,7 @@ func (t *tail) explain(err error) error {
 
 // limitedBuffer calls exceeded when more is written than fits.
 type limitedBuffer struct {
-	bytes.Buffer
+	content  bytes.Buffer
 	left     int64
 	full     bool
 	exceeded func()
@@ -253,5 +252,5 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 		b.exceeded()
 		return 0, io.ErrShortWrite
 	}
-	return b.Buffer.Write(p)
+	return b.content.Write(p)
 }

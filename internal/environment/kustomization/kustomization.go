@@ -37,12 +37,10 @@ type Request struct {
 	Image, Tag, Digest string
 }
 
-const (
-	maxTime   = 10 * time.Second
-	maxOutput = 32 << 20
+var (
+	confined = confine.New("build-kustomization", build)
+	limits   = confine.Limits{Time: 10 * time.Second, Output: 32 << 20}
 )
-
-var confined = confine.New("build-kustomization", confine.Limits{Time: maxTime, Output: maxOutput}, build)
 
 // Build gives the kustomization's objects. Errors name the file.
 func Build(ctx context.Context, request Request) ([]*unstructured.Unstructured, error) {
@@ -53,7 +51,7 @@ func Build(ctx context.Context, request Request) ([]*unstructured.Unstructured, 
 	if err != nil {
 		return nil, fmt.Errorf("encoding the kustomization: %w", err)
 	}
-	output, err := confined.Call(ctx, input)
+	output, err := confined.Call(ctx, limits, input)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,9 @@ func boundary(dir string) string {
 
 // reachable are the folders a kustomization builds on, its own first.
 func reachable(dir, boundary string) ([]string, error) {
+	if !hasKustomization(dir) {
+		return nil, fmt.Errorf("%s has no kustomization.yaml", dir)
+	}
 	folders := []string{dir}
 	for i := 0; i < len(folders); i++ {
 		references, err := referencesOf(folders[i])
@@ -77,28 +80,45 @@ func reachable(dir, boundary string) ([]string, error) {
 			return nil, err
 		}
 		for _, reference := range references {
-			target := filepath.Join(folders[i], filepath.FromSlash(reference))
-			if !within(boundary, target) {
-				return nil, fmt.Errorf("%s refers to %s, which is outside %s", folders[i], reference, boundary)
-			}
-			info, err := os.Lstat(target)
+			folder, err := referredFolder(folders[i], reference, boundary)
 			if err != nil {
-				return nil, fmt.Errorf("%s refers to %s: %w", folders[i], reference, err)
+				return nil, err
 			}
-			if !info.IsDir() {
-				target = filepath.Dir(target)
-			}
-			if !slices.ContainsFunc(folders, func(f string) bool { return within(f, target) }) || hasKustomization(target) && !slices.Contains(folders, target) {
-				folders = append(folders, target)
+			packed := slices.ContainsFunc(folders, func(f string) bool { return within(f, folder) })
+			if !packed || hasKustomization(folder) && !slices.Contains(folders, folder) {
+				folders = append(folders, folder)
 			}
 		}
 	}
 	return folders, nil
 }
 
+// referredFolder is the folder to pack for a reference to a folder or file.
+func referredFolder(from, reference, boundary string) (string, error) {
+	target := filepath.Join(from, filepath.FromSlash(reference))
+	if !within(boundary, target) {
+		return "", fmt.Errorf("%s refers to %s, which is outside %s", from, reference, boundary)
+	}
+	info, err := os.Lstat(target)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s refers to %s: %w", from, reference, err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return "", fmt.Errorf("%s refers to %s: links and devices are not packed", from, reference)
+	case !info.IsDir():
+		return filepath.Dir(target), nil
+	case !hasKustomization(target):
+		return "", fmt.Errorf("%s refers to %s, which has no kustomization.yaml", from, reference)
+	}
+	return target, nil
+}
+
+// referencesOf are what the folder's kustomization builds on; none where the
+// folder has no kustomization but a file that is referred to.
 func referencesOf(dir string) ([]string, error) {
 	for _, name := range kustomization.FileNames {
-		content, err := os.ReadFile(filepath.Join(dir, name))
+		file := filepath.Join(dir, name)
+		content, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -107,12 +127,9 @@ func referencesOf(dir string) ([]string, error) {
 		}
 		references, err := kustomization.References(content)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		return references, nil
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
-		return nil, fmt.Errorf("%s has no kustomization.yaml", dir)
 	}
 	return nil, nil
 }
