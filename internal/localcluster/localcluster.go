@@ -153,12 +153,21 @@ func (t *Tool) Delete(ctx context.Context, name string, progress func(line strin
 // Cluster is one entry of localkube's list.
 type Cluster struct {
 	Name string `json:"name"`
-	// Phase is what the cluster should be doing: running, stopped or deleting.
-	Phase      string `json:"phase"`
+	// Status in one word; StatusReady is the good one.
+	Status     string `json:"status"`
 	Kubeconfig string `json:"kubeconfig"`
-	Registry   string `json:"registry"`
-	Version    string `json:"version"`
+	// Context is the name of the kubeconfig's context.
+	Context  string `json:"context"`
+	Registry string `json:"registry"`
+	Version  string `json:"version"`
+	// Network is the cluster's block of addresses, such as 10.107.0.0/16.
+	Network string `json:"network"`
+	// Publish are the HOST:HOSTPORT:NODEPORT mappings.
+	Publish []string `json:"publish"`
 }
+
+// StatusReady is the status of a cluster that can be used.
+const StatusReady = "ready"
 
 // List gives the clusters of this machine.
 func (t *Tool) List(ctx context.Context) ([]Cluster, error) {
