@@ -25,7 +25,7 @@ const (
 func CrashPoints() []string {
 	return []string{
 		pointFinalizer, pointStores, pointContents, pointRelease, pointInventory,
-		string(verbApply), string(verbWait), string(verbSettle), string(verbPrune), string(verbVerify), pointFinish,
+		string(verbClear), string(verbApply), string(verbWait), string(verbSettle), string(verbPrune), string(verbVerify), pointFinish,
 		pointSizes, pointSleep, pointWake, pointHeal,
 		pointTeardown, pointRemove, pointForget,
 	}

@@ -27,7 +27,11 @@ const (
 // checkDrift compares the cluster with a release that has succeeded, and puts
 // back what differs where that is wanted.
 func (r *Reconciler) checkDrift(ctx context.Context, s *scope) error {
-	if s.release == nil || s.release.Status.Phase != v1alpha1.ReleaseSucceeded {
+	if s.release == nil || !final(s.release) {
+		return nil
+	}
+	if s.release.Status.Phase != v1alpha1.ReleaseSucceeded {
+		r.refuseHeal(s)
 		return nil
 	}
 	healed, err := r.heal(ctx, s)
@@ -115,6 +119,15 @@ func (r *Reconciler) heal(ctx context.Context, s *scope) (bool, error) {
 		r.event(s, normal, "Healed", "Heal", "put back: %s", listed(refsOfChanges(put)))
 	}
 	return true, nil
+}
+
+// refuseHeal answers a request that makes no sense: a release that failed was
+// perhaps never applied in full, so there is nothing to put back to.
+func (r *Reconciler) refuseHeal(s *scope) {
+	if request := s.env.Annotations[v1alpha1.AnnotationHealRequested]; request != s.env.Status.HealedRequest {
+		s.env.Status.HealedRequest = request
+		r.event(s, warning, v1alpha1.ReasonDeployFailed, "Heal", "release %s failed, nothing to heal: deploy again or roll back", s.release.Name)
+	}
 }
 
 func (r *Reconciler) healsItself(s *scope) bool {

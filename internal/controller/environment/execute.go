@@ -70,6 +70,8 @@ func (r *Reconciler) startRelease(ctx context.Context, s *scope) error {
 // carryOut does one step; not done means that it has to wait.
 func (r *Reconciler) carryOut(ctx context.Context, s *scope, todo step, waited time.Duration) (message string, done bool, err error) {
 	switch todo.verb {
+	case verbClear:
+		return r.clearFailedJobs(ctx, s)
 	case verbApply:
 		return r.apply(ctx, s, s.view(todo.stage.Objects))
 	case verbWait:
@@ -82,6 +84,33 @@ func (r *Reconciler) carryOut(ctx context.Context, s *scope, todo step, waited t
 		return r.verify(ctx, s)
 	}
 	return "", false, fmt.Errorf("unknown step %s", todo)
+}
+
+// clearFailedJobs deletes Jobs of the release that a former try left failed:
+// they have the same name, and would fail this one at once.
+func (r *Reconciler) clearFailedJobs(ctx context.Context, s *scope) (string, bool, error) {
+	var jobs []*unstructured.Unstructured
+	for _, o := range s.contents.Desired.Objects() {
+		if isJob(o.Object) {
+			jobs = append(jobs, o.Object)
+		}
+	}
+	readiness, err := s.target.Ready(ctx, jobs)
+	if err != nil {
+		return "", false, err
+	}
+	var failed []v1alpha1.ObjectRef
+	for _, o := range readiness.Objects {
+		if o.State == kube.Failed {
+			failed = append(failed, o.Object)
+		}
+	}
+	if len(failed) == 0 {
+		return "none", true, nil
+	}
+	changes, err := s.target.Prune(ctx, failed, s.owner())
+	s.lookAgain(time.Second)
+	return "deleting " + listed(failed), len(changes.Of(kube.Terminating)) == 0, err
 }
 
 func (r *Reconciler) apply(ctx context.Context, s *scope, objs []*unstructured.Unstructured) (string, bool, error) {

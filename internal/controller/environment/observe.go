@@ -83,7 +83,7 @@ func (s *scope) keepMessages() {
 func lasting(objs []*unstructured.Unstructured) []*unstructured.Unstructured {
 	var left []*unstructured.Unstructured
 	for _, o := range objs {
-		if o.GetKind() != "Job" {
+		if !isJob(o) {
 			left = append(left, o)
 		}
 	}

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -14,6 +15,7 @@ import (
 type verb string
 
 const (
+	verbClear  verb = "clear failed jobs"
 	verbApply  verb = "apply"
 	verbWait   verb = "wait for"
 	verbSettle verb = "wait until ready"
@@ -36,13 +38,17 @@ func (s step) String() string {
 	return string(s.verb) + " " + s.stage.Name
 }
 
-// plan gives the steps of a release. A deploy removes what is no longer wanted
+// plan gives the steps of a release. A one-off Job that failed before gets
+// another chance; one that completed is done. A deploy removes what is no longer wanted
 // last, so that nothing is missing meanwhile. A rollback removes what the bad
 // release added as soon as the foundation stands: it may be what keeps the good
 // one from running (a quota, a policy, something that eats the CPU).
 func plan(desired *environment.Desired, cause v1alpha1.Cause) []step {
 	early := cause == v1alpha1.CauseRollback
 	var steps []step
+	if hasJobs(desired) {
+		steps = append(steps, step{verb: verbClear})
+	}
 	for i := range desired.Stages {
 		stage := &desired.Stages[i]
 		steps = append(steps, step{verbApply, stage})
@@ -58,6 +64,10 @@ func plan(desired *environment.Desired, cause v1alpha1.Cause) []step {
 		steps = append(steps, step{verb: verbPrune})
 	}
 	return append(steps, step{verb: verbVerify})
+}
+
+func hasJobs(desired *environment.Desired) bool {
+	return slices.ContainsFunc(desired.Objects(), func(o environment.Object) bool { return isJob(o.Object) })
 }
 
 // next gives the first step that the journal does not say is done.

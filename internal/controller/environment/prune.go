@@ -89,7 +89,7 @@ func (r *Reconciler) kept(ctx context.Context, s *scope, releases []v1alpha1.Rel
 			switch {
 			case isImmutableConfig(o.Object):
 				kept = append(kept, kube.RefOf(o.Object))
-			case o.Object.GetKind() == "Job":
+			case isJob(o.Object):
 				jobs = append(jobs, o.Object)
 			}
 		}

@@ -32,6 +32,10 @@ func isScalable(o *unstructured.Unstructured) bool {
 	return false
 }
 
+func isJob(o *unstructured.Unstructured) bool {
+	return o.GroupVersionKind().GroupKind().String() == "Job.batch"
+}
+
 func isCronJob(o *unstructured.Unstructured) bool {
 	return o.GroupVersionKind().GroupKind().String() == "CronJob.batch"
 }
