@@ -36,7 +36,7 @@ type config struct {
 }
 
 // podArgs are what the container runtime says of the pod, in CNI_ARGS. The
-// library goes by the names of the fields.
+// library finds the fields by the very names of the arguments.
 type podArgs struct {
 	cnitypes.CommonArgs
 	K8S_POD_NAMESPACE cnitypes.UnmarshallableString
@@ -93,6 +93,9 @@ func newRequest(args *skel.CmdArgs, result *current.Result) (assign.Request, err
 	var pod podArgs
 	if err := cnitypes.LoadArgs(args.Args, &pod); err != nil {
 		return assign.Request{}, fmt.Errorf("reading CNI_ARGS: %w", err)
+	}
+	if pod.K8S_POD_NAMESPACE == "" || pod.K8S_POD_NAME == "" {
+		return assign.Request{}, errors.New("reading CNI_ARGS: they do not name the pod")
 	}
 	node, err := os.Stat("/proc/self/ns/net")
 	if err != nil {

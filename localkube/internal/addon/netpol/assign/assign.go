@@ -18,6 +18,9 @@ import (
 // maxMessage bounds what either side reads.
 const maxMessage = 64 << 10
 
+// replyTime is what is left to write a reply when handling took all its time.
+const replyTime = time.Second
+
 // retryPause is how long Call waits for an agent that is just starting.
 const retryPause = 100 * time.Millisecond
 
@@ -77,13 +80,13 @@ func dial(ctx context.Context, socket string) (net.Conn, error) {
 	}
 }
 
-// Answer reads one request from conn, replies with what handle returns for it
-// and closes conn.
+// Answer reads one request from conn, replies with what handle returns for it,
+// which may take as long as timeout, and closes conn.
 func Answer(ctx context.Context, conn net.Conn, timeout time.Duration, handle func(context.Context, Request) error) error {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(timeout + replyTime)); err != nil {
 		return err
 	}
 	var request Request
