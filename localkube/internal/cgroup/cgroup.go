@@ -1,6 +1,5 @@
-// Package cgroup finds and removes the cgroups of a node's pods, in version 1
-// hierarchies and in version 2 alike. It makes none: the kubelet and runc do.
-// Start reading at Remove.
+// Package cgroup makes and removes the cgroup that all pods of a node are in,
+// in version 1 hierarchies and in version 2 alike. Start reading at Ensure.
 package cgroup
 
 import (
@@ -14,8 +13,24 @@ import (
 	"time"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
 	"golang.org/x/sys/unix"
 )
+
+// Ensure makes the cgroup in every hierarchy, ready to have children. The path
+// is relative to the hierarchies' mount points.
+func Ensure(path string) error {
+	m, err := manager.New(&cgroups.Cgroup{Path: "/" + path, Resources: &cgroups.Resources{SkipDevices: true}})
+	if err != nil {
+		return fmt.Errorf("making cgroup %s: %w", path, err)
+	}
+	// Process -1 stands for none: only the folders are made.
+	if err := m.Apply(-1); err != nil {
+		return fmt.Errorf("making cgroup %s: %w", path, err)
+	}
+	return nil
+}
 
 // mounts are the roots of all hierarchies.
 func mounts() ([]string, error) {

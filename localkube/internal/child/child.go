@@ -6,8 +6,6 @@ package child
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -72,7 +70,8 @@ type child struct {
 type record struct {
 	proc.ID
 	// Boot is the boot in which the identity holds.
-	Boot string `json:"boot"`
+	Boot    string    `json:"boot"`
+	Started time.Time `json:"started"`
 	// Digest stands for the executable, the arguments and the environment.
 	Digest string `json:"digest"`
 }
@@ -119,7 +118,7 @@ func (g *Group) Run(spec plan.Process) error {
 func (g *Group) begin(c *child) (exit func() string, err error) {
 	if old, ok := g.readRecord(c.spec.Name); ok && old.Alive() {
 		if old.Digest == c.digest {
-			c.running(old.ID)
+			c.running(old.ID, old.Started)
 			g.Logger.Info("took over", "process", c.spec.Name, "pid", old.PID)
 			return waitAdopted(old.ID), nil
 		}
@@ -180,8 +179,9 @@ func (g *Group) start(c *child) (exit func() string, err error) {
 	}
 	id, err := proc.Identify(cmd.Process.Pid)
 	if err == nil {
-		c.running(id)
-		err = g.writeRecord(c.spec.Name, record{ID: id, Boot: proc.BootID(), Digest: c.digest})
+		now := time.Now()
+		c.running(id, now)
+		err = g.writeRecord(c.spec.Name, record{ID: id, Boot: proc.BootID(), Started: now, Digest: c.digest})
 	}
 	if err != nil {
 		g.Logger.Warn("cannot record", "process", c.spec.Name, "error", err)
@@ -277,14 +277,28 @@ func (g *Group) Status() []Status {
 	return statuses
 }
 
-func (c *child) running(id proc.ID) {
+// Since returns when the named process was last started, or the zero time if
+// it is not to run.
+func (g *Group) Since(name string) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.children[name]
+	if c == nil {
+		return time.Time{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status.Since
+}
+
+func (c *child) running(id proc.ID, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.status.Since.IsZero() {
 		c.status.Restarts++
 	}
 	c.id = id
-	c.status.PID, c.status.Running, c.status.Since = id.PID, true, time.Now()
+	c.status.PID, c.status.Running, c.status.Since = id.PID, true, since
 }
 
 func (c *child) ended(reason string) {
@@ -315,20 +329,4 @@ func (g *Group) writeRecord(name string, r record) error {
 		return err
 	}
 	return state.WriteFile(g.RecordFile(name), data, 0o600)
-}
-
-// digestOf stands for all that makes a process what it is, the state of the
-// executable included: a new build of it replaces the process.
-func digestOf(spec plan.Process) (string, error) {
-	info, err := os.Stat(spec.Program)
-	if err != nil {
-		return "", fmt.Errorf("finding the program of %s: %w", spec.Name, err)
-	}
-	hash := sha256.New()
-	err = json.NewEncoder(hash).Encode(struct {
-		Spec    plan.Process
-		Size    int64
-		ModTime time.Time
-	}{spec, info.Size(), info.ModTime()})
-	return hex.EncodeToString(hash.Sum(nil)), err
 }

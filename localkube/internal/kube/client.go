@@ -87,8 +87,10 @@ func WaitHTTP(ctx context.Context, url string) error {
 	})
 }
 
-// WaitNode waits until the node is ready, having seen to its pod network.
-func (c *Client) WaitNode(ctx context.Context, name, podNetwork string) error {
+// WaitNode waits until the node is ready, having seen to its pod network. Its
+// kubelet must have said so after the time since: what an earlier one said of
+// itself is worth nothing.
+func (c *Client) WaitNode(ctx context.Context, name, podNetwork string, since time.Time) error {
 	return poll(ctx, "waiting for node "+name, func() error {
 		node, err := c.clientset.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
@@ -97,8 +99,24 @@ func (c *Client) WaitNode(ctx context.Context, name, podNetwork string) error {
 		if node.Spec.PodCIDR == "" {
 			return c.setPodNetwork(ctx, name, podNetwork)
 		}
-		return nodeReady(node)
+		if err := nodeReady(node); err != nil {
+			return err
+		}
+		return c.heardOf(ctx, name, since)
 	})
+}
+
+// heardOf looks at the node's lease, which its kubelet renews when it starts
+// and every few seconds.
+func (c *Client) heardOf(ctx context.Context, name string, since time.Time) error {
+	lease, err := c.clientset.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Before(&metav1.MicroTime{Time: since}) {
+		return errors.New("its kubelet has not been heard of")
+	}
+	return nil
 }
 
 var errNotYet = errors.New("just registered")

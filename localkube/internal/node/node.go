@@ -24,7 +24,8 @@ import (
 // containerGrace is how long containers may take to end when a node stops.
 const containerGrace = 5 * time.Second
 
-// Prepare writes the node's configuration files and makes its folders.
+// Prepare writes the node's configuration files and makes its folders and its
+// cgroup.
 func Prepare(l plan.Layout, n state.Node, m plan.Machine) error {
 	for _, dir := range []string{"kubelet", "pods", "plugins", "run", "opt", "cni/addresses"} {
 		if err := os.MkdirAll(l.NodePath(n, dir), 0o700); err != nil {
@@ -43,7 +44,7 @@ func Prepare(l plan.Layout, n state.Node, m plan.Machine) error {
 			return fmt.Errorf("preparing node %s: %w", n.Name, err)
 		}
 	}
-	return nil
+	return cgroup.Ensure(l.NodeCgroup(n))
 }
 
 // WaitContainerd waits until the node's containerd answers.

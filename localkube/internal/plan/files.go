@@ -75,11 +75,12 @@ func (l Layout) kubeletConfig(n state.Node, m Machine) kubelet.KubeletConfigurat
 		SerializeImagePulls:      new(false),
 		RuntimeRequestTimeout:    metav1.Duration{Duration: 2 * time.Minute},
 
-		// The machine's memory, swap and cgroups belong to others as well:
-		// the kubelet sets limits on pods, never on a node as a whole.
+		// The machine's memory and swap belong to others as well: the kubelet
+		// sets limits on pods, never on a node as a whole. All its pods are
+		// in one cgroup, by which they are found when the node goes.
 		CgroupDriver:           "cgroupfs",
 		CgroupRoot:             "/" + l.NodeCgroup(n),
-		CgroupsPerQOS:          new(false),
+		CgroupsPerQOS:          new(true),
 		EnforceNodeAllocatable: []string{"none"},
 		FailSwapOn:             new(false),
 		FailCgroupV1:           new(false),

@@ -26,6 +26,9 @@ func (s *supervisor) converge(ctx context.Context, l plan.Layout) error {
 			return err
 		}
 	}
+	if err := raiseLimits(); err != nil {
+		s.logger.Warn("a busy machine may run out of file watches", "error", err)
+	}
 	if err := s.board.step("network", func() error { return ensureNetwork(l) }); err != nil {
 		return err
 	}
@@ -173,7 +176,8 @@ func (s *supervisor) startNodes(ctx context.Context, l plan.Layout, nodes []stat
 		}
 	}
 	for _, n := range nodes {
-		if err := s.client.WaitNode(ctx, n.Name, l.NodePods(n).String()); err != nil {
+		since := s.group.Since(l.Kubelet(n).Name)
+		if err := s.client.WaitNode(ctx, n.Name, l.NodePods(n).String(), since); err != nil {
 			return fmt.Errorf("%w (see %s)", err, l.Log("kubelet@"+n.Name))
 		}
 	}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +24,10 @@ func (s *supervisor) shutDown() error {
 		nodes.Go(func() error { return s.stopNode(l, n) })
 	}
 	err = nodes.Wait()
-	s.group.StopAll(s.group.Names()...)
+	// The API server writes to etcd as it ends.
+	etcd := l.Etcd().Name
+	s.group.StopAll(slices.DeleteFunc(s.group.Names(), func(name string) bool { return name == etcd })...)
+	s.group.Stop(etcd)
 	// The socket is in a folder that teardown removes: it ends with us.
 	return errors.Join(err, teardown.Stop(l))
 }
