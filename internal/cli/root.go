@@ -20,6 +20,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/image"
 	"github.com/landfall-dev/landfall/internal/cli/local"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
+	"github.com/landfall-dev/landfall/internal/cli/serve"
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c))
-	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c), frontdoor.New(c))
+	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c), frontdoor.New(c), serve.New(c))
 	add(root, groupOther, version.New(c))
 	return root
 }
