@@ -15,6 +15,9 @@ type Query struct {
 	// Project is the namespace that holds the Environment.
 	Project     string
 	Environment string
+	// Namespace of the environment on its cluster, for sources that know
+	// nothing of environments.
+	Namespace string
 	// Components wanted; all without any.
 	Components []string
 	// Pod and Container narrow it further; "" is any.

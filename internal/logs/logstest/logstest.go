@@ -20,7 +20,7 @@ import (
 
 // Entry is one line to be gathered.
 type Entry struct {
-	Project, Environment, Component, Pod, Container string
+	Project, Environment, Namespace, Component, Pod, Container string
 
 	At   time.Time
 	Text string
@@ -36,7 +36,7 @@ var base = time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
 const many = 6000
 
 func entry(environment, component, pod string, at time.Time, text string) Entry {
-	return Entry{Project: "shop", Environment: environment, Component: component, Pod: pod, Container: "main", At: at, Text: text}
+	return Entry{Project: "shop", Environment: environment, Namespace: "shop-" + environment, Component: component, Pod: pod, Container: "main", At: at, Text: text}
 }
 
 // data has an interleaving of pods, lines of one nanosecond across a page's
@@ -55,7 +55,7 @@ func data() (entries []Entry) {
 		if i%100 == 0 {
 			entries = append(entries, entry("pr-1", "web", "web-1", at, "of another environment"))
 			other := entry("staging", "web", "web-1", at, "of another project")
-			other.Project = "bank"
+			other.Project, other.Namespace = "bank", "bank-staging"
 			entries = append(entries, other)
 		}
 	}
@@ -73,7 +73,7 @@ func data() (entries []Entry) {
 func Source(t *testing.T, gather Gather) {
 	entries := data()
 	source := gather(t, entries)
-	staging := logs.Query{Project: "shop", Environment: "staging", Since: base.Add(-time.Minute), Until: base.Add(time.Hour)}
+	staging := logs.Query{Project: "shop", Environment: "staging", Namespace: "shop-staging", Since: base.Add(-time.Minute), Until: base.Add(time.Hour)}
 	tests := map[string]func(*logs.Query){
 		"everything":        func(*logs.Query) {},
 		"one component":     func(q *logs.Query) { q.Components = []string{"web"} },
@@ -93,8 +93,8 @@ func Source(t *testing.T, gather Gather) {
 		"newest of a burst": func(q *logs.Query) { q.Components = []string{"burst"}; q.Tail = 250 },
 		"newest with text":  func(q *logs.Query) { q.Grep = regexp.MustCompile(`cart/`); q.Tail = 40 },
 		"newest of few":     func(q *logs.Query) { q.Components = []string{"odd"}; q.Tail = 1000 },
-		"other environment": func(q *logs.Query) { q.Environment = "pr-1" },
-		"no environment":    func(q *logs.Query) { q.Environment = "never" },
+		"other environment": func(q *logs.Query) { q.Environment, q.Namespace = "pr-1", "shop-pr-1" },
+		"no environment":    func(q *logs.Query) { q.Environment, q.Namespace = "never", "shop-never" },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
