@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -52,7 +54,7 @@ func (t *Target) Apply(ctx context.Context, objs []*unstructured.Unstructured, o
 	if err != nil {
 		return nil, err
 	}
-	live, err := t.existing(ctx, refsOf(desired))
+	live, err := t.existing(ctx, refsOf(desired), opts.Owner)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +238,7 @@ func (r *applyRun) apply(ctx context.Context, obj *unstructured.Unstructured, li
 	switch {
 	case live == nil:
 		return Change{Action: Created}, nil
-	case takenOver || altered(live, answer):
+	case takenOver || altered(live, answer, obj):
 		return Change{Action: Configured}, nil
 	}
 	return Change{Action: Unchanged}, nil
@@ -259,18 +261,33 @@ func (t *Target) send(ctx context.Context, obj *unstructured.Unstructured, dryRu
 }
 
 // altered tells whether an apply changed anything. Kinds that count their
-// generations tell by that, labels and annotations; their version also changes
-// with their status.
-func altered(before *metav1.PartialObjectMetadata, after *unstructured.Unstructured) bool {
+// generations tell by that and by the metadata that is ours; their version also
+// changes with their status.
+func altered(before *metav1.PartialObjectMetadata, after, desired *unstructured.Unstructured) bool {
 	if before.ResourceVersion == after.GetResourceVersion() {
 		return false
 	}
-	if after.GetGeneration() == 0 {
-		return true
+	return after.GetGeneration() == 0 || before.Generation != after.GetGeneration() ||
+		!includes(before.Labels, desired.GetLabels()) || !includes(before.Annotations, desired.GetAnnotations()) ||
+		!equality.Semantic.DeepEqual(ourEntry(before), ourEntry(after))
+}
+
+func includes(all, some map[string]string) bool {
+	for key, value := range some {
+		if found, ok := all[key]; !ok || found != value {
+			return false
+		}
 	}
-	return before.Generation != after.GetGeneration() ||
-		!equality.Semantic.DeepEqual(before.Labels, after.GetLabels()) ||
-		!equality.Semantic.DeepEqual(before.Annotations, after.GetAnnotations())
+	return true
+}
+
+func ourEntry(obj metav1.Object) metav1.ManagedFieldsEntry {
+	for _, entry := range obj.GetManagedFields() {
+		if isOurs(entry) {
+			return entry
+		}
+	}
+	return metav1.ManagedFieldsEntry{}
 }
 
 // removePatience is how long the deletion of an object to be made anew may
@@ -304,11 +321,14 @@ func (t *Target) established(ctx context.Context, wave []*unstructured.Unstructu
 		if !isDefinition(RefOf(obj)) || dryRun {
 			continue
 		}
+		group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
 		err := poll(ctx, establishPatience, func() (bool, error) {
-			live := &unstructured.Unstructured{}
-			live.SetGroupVersionKind(obj.GroupVersionKind())
-			err := t.Client.Get(ctx, client.ObjectKeyFromObject(obj), live)
-			return condition(live, "Established") != nil, err
+			_, err := t.Mapper.RESTMapping(schema.GroupKind{Group: group, Kind: kind})
+			if meta.IsNoMatchError(err) {
+				return false, nil
+			}
+			return err == nil, err
 		})
 		if err != nil {
 			return fmt.Errorf("waiting for %s to be served by cluster %s: %w", Describe(RefOf(obj)), t.name, err)

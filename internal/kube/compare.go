@@ -70,7 +70,8 @@ func (c *comparison) walk(would, is any, path fieldpath.Path) {
 }
 
 func (c *comparison) walkMap(would, is map[string]any, path fieldpath.Path) {
-	names := maps.Clone(would)
+	names := map[string]any{}
+	maps.Copy(names, would)
 	maps.Copy(names, is)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		expected, wanted := would[name]
@@ -100,12 +101,22 @@ func (c *comparison) pair(expected any, wanted bool, actual any, there bool, pat
 	switch {
 	case wanted && there:
 		c.walk(expected, actual, path)
+	case isEntries(path):
+		// Their entries are judged one by one.
+		had, _ := expected.(map[string]any)
+		has, _ := actual.(map[string]any)
+		c.walkMap(had, has, path)
 	case legitimate(path):
 	case wanted:
 		c.record(v1alpha1.DifferenceRemoved, path, expected, nil, remover(c.entries))
 	default:
 		c.record(v1alpha1.DifferenceAdded, path, nil, actual, author(c.entries, path))
 	}
+}
+
+// isEntries tells whether a path is that of the labels or annotations.
+func isEntries(path fieldpath.Path) bool {
+	return len(path) == 2 && nameAt(path, 0) == "metadata"
 }
 
 // keyOf tells an element of a list by its key fields.

@@ -166,16 +166,14 @@ func (r *diffRun) compare(ctx context.Context, obj, live *unstructured.Unstructu
 }
 
 func (r *diffRun) dryRun(ctx context.Context, obj, live *unstructured.Unstructured) ([]v1alpha1.Difference, error) {
-	would, err := r.send(ctx, obj, true)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("it vanished while it was looked at: %w", err)
-	case isImmutable(err):
+	live, would, err := r.sameMoment(ctx, obj, live)
+	if isImmutable(err) {
 		// Somebody deleted the object and made another of the name.
 		return []v1alpha1.Difference{{
 			Kind: v1alpha1.DifferenceChanged, Object: RefOf(obj), Actual: clip(message(err), maxValue),
 		}}, nil
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
 	}
 	entries, err := managedOf(live)
@@ -201,6 +199,25 @@ func (r *diffRun) dryRun(ctx context.Context, obj, live *unstructured.Unstructur
 		c.added(&entries[i], added.Difference(ours), obj.Object)
 	}
 	return c.differences, nil
+}
+
+// sameMoment gives what an object would be after an apply and what it is, as of
+// one moment: a controller that writes in between must not look like drift.
+func (r *diffRun) sameMoment(ctx context.Context, obj, live *unstructured.Unstructured) (is, would *unstructured.Unstructured, err error) {
+	for attempt := 1; ; attempt++ {
+		if would, err = r.send(ctx, obj, true); err != nil {
+			return nil, nil, err
+		}
+		if would.GetResourceVersion() == live.GetResourceVersion() || attempt == 5 {
+			return live, would, nil
+		}
+		again := &unstructured.Unstructured{}
+		again.SetGroupVersionKind(live.GroupVersionKind())
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(live), again); err != nil {
+			return nil, nil, err
+		}
+		live = again
+	}
 }
 
 // added records what one manager added to an object, as few differences as say

@@ -27,14 +27,14 @@ type collection struct {
 
 // existing reads the metadata of those objects that exist. Several objects of a
 // kind and namespace cost one request.
-func (t *Target) existing(ctx context.Context, refs []v1alpha1.ObjectRef) (map[Identity]*metav1.PartialObjectMetadata, error) {
+func (t *Target) existing(ctx context.Context, refs []v1alpha1.ObjectRef, owner Owner) (map[Identity]*metav1.PartialObjectMetadata, error) {
 	found := make(map[Identity]*metav1.PartialObjectMetadata, len(refs))
 	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
+	group, reading := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	for in, names := range collect(refs) {
 		group.Go(func() error {
-			objs, err := t.metadataOf(ctx, in, names)
+			objs, err := t.metadataOf(reading, in, names)
 			if err != nil {
 				return fmt.Errorf("looking for %s objects on cluster %s: %w", in.Kind, t.name, err)
 			}
@@ -47,7 +47,10 @@ func (t *Target) existing(ctx context.Context, refs []v1alpha1.ObjectRef) (map[I
 			return nil
 		})
 	}
-	return found, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return found, t.reclaim(ctx, owner, found)
 }
 
 // collect sorts names by the collection they are in.

@@ -1,9 +1,12 @@
 package kube
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -72,6 +75,37 @@ func (o Owner) owns(live metav1.Object, namespace bool) bool {
 		return live.GetAnnotations()[v1alpha1.AnnotationOwner] == o.String()
 	}
 	return labels[v1alpha1.LabelProject] == o.Project && labels[v1alpha1.LabelEnvironment] == o.Name
+}
+
+// reclaim marks those of the found objects as the owner's, in memory, that we
+// have applied in the owner's namespace and whose labels somebody has removed.
+func (t *Target) reclaim(ctx context.Context, owner Owner, found map[Identity]*metav1.PartialObjectMetadata) error {
+	if owner == (Owner{}) {
+		return nil
+	}
+	owned := map[string]bool{}
+	for _, live := range found {
+		labels := live.GetLabels()
+		if live.Namespace == "" || !appliedByUs(live) || labels[v1alpha1.LabelEnvironment] != "" && labels[v1alpha1.LabelProject] != "" {
+			continue
+		}
+		ours, asked := owned[live.Namespace]
+		if !asked {
+			namespace, err := t.getMetadata(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), "", live.Namespace)
+			if err != nil {
+				return fmt.Errorf("reading namespace %s of cluster %s: %w", live.Namespace, t.name, err)
+			}
+			ours = namespace != nil && owner.owns(namespace, true)
+			owned[live.Namespace] = ours
+		}
+		if ours {
+			marked := map[string]string{}
+			maps.Copy(marked, labels)
+			marked[v1alpha1.LabelProject], marked[v1alpha1.LabelEnvironment] = owner.Project, owner.Name
+			live.SetLabels(marked)
+		}
+	}
+	return nil
 }
 
 // ownerNamed says whose a live object is, for people; empty when it is nobody's

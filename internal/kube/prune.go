@@ -27,7 +27,7 @@ import (
 func (t *Target) Prune(ctx context.Context, refs []v1alpha1.ObjectRef, owner Owner) (ChangeSet, error) {
 	ordered := slices.Clone(refs)
 	slices.SortFunc(ordered, func(a, b v1alpha1.ObjectRef) int { return -applyOrder(a, b) })
-	live, err := t.existing(ctx, ordered)
+	live, err := t.existing(ctx, ordered, owner)
 	if err != nil {
 		return nil, err
 	}
