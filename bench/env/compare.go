@@ -169,7 +169,7 @@ func (b *bench) manifest(ctx context.Context, environment, namespace string) ([]
 		if err := b.client.Get(ctx, client.ObjectKey{Namespace: project, Name: name}, &secret); err != nil {
 			return nil, err
 		}
-		chunks = append(chunks, secret.Data["contents"])
+		chunks = append(chunks, secret.Data[release.ContentKey])
 	}
 	contents, err := release.Decode(chunks)
 	if err != nil {

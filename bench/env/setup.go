@@ -157,7 +157,7 @@ func (b *bench) startServe(ctx context.Context) error {
 		return err
 	}
 	b.serve = exec.Command(b.opts.landfall, "serve", "--kubeconfig", b.kubeconfig,
-		"--metrics-addr", fmt.Sprintf("127.0.0.1:%d", port))
+		"--metrics-address", fmt.Sprintf("127.0.0.1:%d", port))
 	b.serve.Stdout, b.serve.Stderr = logFile, logFile
 	b.serve.Env = b.env()
 	return b.serve.Start()

@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// contentKey of the Secrets that hold a release's contents.
-	contentKey = "contents"
 	// contentType of those Secrets.
 	contentType corev1.SecretType = "landfall.dev/release"
 	// labelRelease on those Secrets names the release.
@@ -48,7 +46,7 @@ func (c *contentCache) get(ctx context.Context, rel *v1alpha1.Release) (*release
 		if err := c.live.Get(ctx, types.NamespacedName{Namespace: rel.Namespace, Name: name}, secret); err != nil {
 			return nil, fmt.Errorf("reading contents of release %s: %w", rel.Name, err)
 		}
-		chunks = append(chunks, secret.Data[contentKey])
+		chunks = append(chunks, secret.Data[release.ContentKey])
 	}
 	contents, err := release.Decode(chunks)
 	if err != nil {
@@ -76,7 +74,7 @@ func (r *Reconciler) storeContents(ctx context.Context, env *v1alpha1.Environmen
 					v1alpha1.LabelManagedBy: v1alpha1.FieldManager, v1alpha1.LabelEnvironment: env.Name, labelRelease: releaseName,
 				},
 			},
-			Type: contentType, Immutable: &immutable, Data: map[string][]byte{contentKey: chunk},
+			Type: contentType, Immutable: &immutable, Data: map[string][]byte{release.ContentKey: chunk},
 		}
 		if err := controllerutil.SetOwnerReference(env, secret, r.Client.Scheme()); err != nil {
 			return nil, err

@@ -27,6 +27,9 @@ const (
 	MaxContents = 64 << 20
 )
 
+// ContentKey is the key of a chunk in the data of the Secret that keeps it.
+const ContentKey = "contents"
+
 // formatVersion is written into the contents; Decode refuses what is newer.
 const formatVersion = 1
 
