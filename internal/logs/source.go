@@ -176,3 +176,44 @@ func (p *prepended) Next(ctx context.Context) (*Batch, error) {
 	}
 	return p.Reader.Next(ctx)
 }
+
+// Failed is a reader that failed already. It closes the reader it is in place
+// of, which may be nil.
+func Failed(err error, instead Reader) Reader { return &failedReader{err, instead} }
+
+type failedReader struct {
+	err     error
+	instead Reader
+}
+
+func (r *failedReader) Next(context.Context) (*Batch, error) { return nil, r.err }
+
+func (r *failedReader) Close() error {
+	if r.instead == nil {
+		return nil
+	}
+	return r.instead.Close()
+}
+
+// Await is a reader that is had later: ready waits for it. Until then closing
+// closes early.
+func Await(ready func(context.Context) (Reader, error), early Reader) Reader {
+	return &awaited{ready: ready, Reader: early}
+}
+
+type awaited struct {
+	Reader
+	ready func(context.Context) (Reader, error)
+	got   Reader
+}
+
+func (a *awaited) Next(ctx context.Context) (*Batch, error) {
+	if a.got == nil {
+		got, err := a.ready(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a.got = got
+	}
+	return a.got.Next(ctx)
+}
