@@ -3,8 +3,10 @@ package environment
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -110,6 +112,10 @@ func (s *scope) running() summary {
 		return summary{v1alpha1.PhaseDeploying, metav1.ConditionFalse, v1alpha1.ReasonWaking, "waking up: waiting for " + awaited(s.readiness.Waiting()), true, false}
 	}
 	message := "waiting for " + awaited(s.readiness.Waiting())
+	if s.adjusting() {
+		s.lookAgain(adjustTime)
+		return summary{v1alpha1.PhaseReady, metav1.ConditionTrue, v1alpha1.ReasonReleased, "release " + s.release.Name + " runs; " + message, true, false}
+	}
 	if len(s.failures) > 0 {
 		message = firstFailure(s.failures)
 	} else if texts := s.componentMessages(); texts != "" {
@@ -133,6 +139,26 @@ func (s *scope) waking() bool {
 		return reconciling == nil || s.now.Sub(reconciling.LastTransitionTime.Time) < deployTimeout(s.env)
 	}
 	return false
+}
+
+// adjustTime is how long a running environment may be on its way to another
+// size, or replace a pod, before it is called degraded.
+const adjustTime = time.Minute
+
+// adjusting tells whether what is not ready is the cluster's everyday work: an
+// autoscaler adds instances, a node is drained. Nothing looks wrong, nothing is
+// down altogether, and it does not take long.
+func (s *scope) adjusting() bool {
+	if s.readiness.Troubled || !meta.IsStatusConditionTrue(s.stored.Status.Conditions, v1alpha1.ConditionReady) {
+		return false
+	}
+	for _, o := range s.readiness.Waiting() {
+		if o.State != kube.InProgress || (o.Desired > 0 && o.Ready == 0) {
+			return false
+		}
+	}
+	reconciling := meta.FindStatusCondition(s.stored.Status.Conditions, v1alpha1.ConditionReconciling)
+	return reconciling == nil || reconciling.Status != metav1.ConditionTrue || s.now.Sub(reconciling.LastTransitionTime.Time) < adjustTime
 }
 
 func (s *scope) instances() int32 {
