@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs clean prerequisites images
+.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -17,27 +17,27 @@ help: ## Show this list
 
 ##### Use
 
-demo: build images ## From nothing to environments, a bad deploy and a rollback, by CLI commands
+demo: build example ## From nothing to environments, a bad deploy and a rollback, by CLI commands
 	@PATH="$(CURDIR)/bin:$$PATH" examples/demo.sh
 
 build: prerequisites ## Build bin/landfall and bin/localkube
 	@hack/build.sh $(VERSION) $(KUBERNETES)
 
-images: build ## Build the programs of the example's images
-	@hack/build-shop.sh
+example: build ## Build what the demo needs: the shop, kubectl
+	@hack/build-example.sh
 
 prerequisites: ## Install the Debian packages that are missing
 	@hack/prerequisites.sh
 
 ##### Check
 
-test: build images ## Everything: unit, local Kubernetes, integration, end to end
+test: build example ## Everything: unit, local Kubernetes, integration, end to end
 	@hack/test.sh
 
 test-unit: ## What needs no cluster and no root
 	go test ./...
 
-test-e2e: build images ## The whole system on a local cluster
+test-e2e: build example ## The whole system on a local cluster
 	@hack/test.sh e2e
 
 lint: ## go vet, golangci-lint (import rules among others), generated files

@@ -14,13 +14,16 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/deploy"
 	"github.com/landfall-dev/landfall/internal/cli/diff"
+	"github.com/landfall-dev/landfall/internal/cli/down"
 	"github.com/landfall-dev/landfall/internal/cli/env"
 	"github.com/landfall-dev/landfall/internal/cli/frontdoor"
 	"github.com/landfall-dev/landfall/internal/cli/history"
 	"github.com/landfall-dev/landfall/internal/cli/image"
 	"github.com/landfall-dev/landfall/internal/cli/local"
+	"github.com/landfall-dev/landfall/internal/cli/logs"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
 	"github.com/landfall-dev/landfall/internal/cli/serve"
+	"github.com/landfall-dev/landfall/internal/cli/up"
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
@@ -70,9 +73,9 @@ func NewRoot(c *command.Context) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c))
-	add(root, groupPlatform, cluster.New(c), image.New(c), local.New(c), frontdoor.New(c), serve.New(c))
-	add(root, groupOther, version.New(c))
+	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
+	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
+	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root
 }
 

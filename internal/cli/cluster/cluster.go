@@ -21,16 +21,12 @@ import (
 
 // New makes the command and those below it.
 func New(c *command.Context) *cobra.Command {
-	cmd := &cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "cluster",
 		Aliases: []string{"clusters"},
 		Short:   "The clusters that environments run on",
 		Example: "  landfall cluster add green --from-kubeconfig green.yaml --domain green.example.org --ingress-class nginx\n  landfall cluster list",
-		Args:    command.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newAdd(c), newList(c), newGet(c), newRemove(c))
-	return cmd
+	}, newAdd(c), newList(c), newGet(c), newRemove(c))
 }
 
 func newList(c *command.Context) *cobra.Command {

@@ -104,6 +104,14 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// Group makes a command that only holds others: alone it shows its help.
+func Group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	cmd.Args = Args(cobra.NoArgs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(children...)
+	return cmd
+}
+
 // Pairs parses "name=value" flags into a map; flag is named in errors.
 func Pairs(flag string, values []string) (map[string]string, error) {
 	pairs := make(map[string]string, len(values))

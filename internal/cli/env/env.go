@@ -10,17 +10,12 @@ import (
 
 // New makes the command and those below it.
 func New(c *command.Context) *cobra.Command {
-	cmd := &cobra.Command{
+	return command.Group(&cobra.Command{
 		Use:     "env",
 		Aliases: []string{"environment", "environments"},
 		Short:   "Create, look at, change and delete environments",
 		Example: "  landfall env create pr-1 --from staging --set web=1.4.2 --ttl 8h\n  landfall env list",
-		Args:    command.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(
+	},
 		newCreate(c), newClone(c), newList(c), newGet(c), newDiff(c), newDrift(c),
-		newExtend(c), newSleep(c), newWake(c), newDelete(c),
-	)
-	return cmd
+		newExtend(c), newSleep(c), newWake(c), newDelete(c))
 }

@@ -15,12 +15,11 @@ import (
 
 // New makes the command with its subcommands.
 func New(c *command.Context) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "image",
-		Short: "Make container images without Docker",
-	}
-	cmd.AddCommand(newPush(c))
-	return cmd
+	return command.Group(&cobra.Command{
+		Use:     "image",
+		Short:   "Make container images without Docker",
+		Example: "  landfall image push bin/web localhost:15000/shop/web:1",
+	}, newPush(c))
 }
 
 type pushFlags struct {

@@ -43,7 +43,12 @@ var nodeVerbs = []verb{
 
 // New makes the command.
 func New(c *command.Context) *cobra.Command {
-	cmd := &cobra.Command{
+	node := command.Group(&cobra.Command{
+		Use:     "node",
+		Short:   "Stop, start or delete one node, to see what its loss does",
+		Example: "  landfall local node stop blue blue-2",
+	}, passed(c, []string{"node"}, nodeVerbs)...)
+	return command.Group(&cobra.Command{
 		Use:   "local",
 		Short: "Kubernetes clusters on this machine, without Docker",
 		Long: `Create and run real Kubernetes clusters on this machine. A created cluster
@@ -51,24 +56,15 @@ becomes the context landfall-NAME of your kubeconfig.
 
 Each command takes the flags of localkube's: see its --help.`,
 		Example: "  landfall local create blue --nodes 3\n  landfall local node stop blue blue-2\n  landfall local delete blue",
-		Args:    command.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	node := &cobra.Command{
-		Use:     "node",
-		Short:   "Stop, start or delete one node, to see what its loss does",
-		Example: "  landfall local node stop blue blue-2",
-		Args:    command.Args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	}, append(passed(c, nil, verbs), node)...)
+}
+
+func passed(c *command.Context, group []string, verbs []verb) []*cobra.Command {
+	var all []*cobra.Command
 	for _, v := range verbs {
-		cmd.AddCommand(newVerb(c, nil, v))
+		all = append(all, newVerb(c, group, v))
 	}
-	for _, v := range nodeVerbs {
-		node.AddCommand(newVerb(c, []string{"node"}, v))
-	}
-	cmd.AddCommand(node)
-	return cmd
+	return all
 }
 
 func newVerb(c *command.Context, group []string, v verb) *cobra.Command {

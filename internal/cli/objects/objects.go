@@ -73,7 +73,7 @@ func expand(paths []string) ([]string, error) {
 		case path == "-":
 			files = append(files, path)
 		case err != nil:
-			return nil, fault.New(fault.Invalid, "", "reading %s: %w", path, err)
+			return nil, fault.New(fault.Invalid, "Give an existing file or folder with -f.", "reading %s: %w", path, err)
 		case !info.IsDir():
 			files = append(files, path)
 		default:

@@ -32,7 +32,7 @@ func (l *live) Step(name string) progress.Step {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.drawing == nil {
-		l.drawing = mpb.New(mpb.WithOutput(l.w), mpb.WithWidth(barWidth), mpb.WithRefreshRate(100*time.Millisecond))
+		l.drawing = mpb.New(mpb.WithOutput(l.w), mpb.WithWidth(barWidth), mpb.WithRefreshRate(100*time.Millisecond), mpb.WithAutoRefresh())
 	}
 	l.active++
 	s := &liveStep{live: l, name: name, began: l.clock()}
@@ -74,7 +74,7 @@ type liveStep struct {
 	began time.Time
 	bar   *mpb.Bar
 
-	guard      sync.Mutex
+	guard       sync.Mutex
 	text        string
 	done, total int64
 	ended       bool
@@ -128,7 +128,7 @@ func (s *liveStep) filler() mpb.BarFiller {
 		s.guard.Lock()
 		done, total := s.done, s.total
 		s.guard.Unlock()
-		if total <= 0 || stat.AvailableWidth < barWidth*2 {
+		if total <= 0 || stat.AvailableWidth < barWidth {
 			return nil
 		}
 		full := int(min(done, total) * barWidth / total)

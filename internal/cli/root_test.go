@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// terminal is a Context whose streams are kept, far from any cluster.
+func terminal(t *testing.T) (c *command.Context, out, errs *bytes.Buffer) {
+	t.Helper()
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("KUBECONFIG", "")
+	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
+	return &command.Context{
+		In: strings.NewReader(""), Out: out, Err: errs,
+		Clock: time.Now, Getenv: func(string) string { return "" },
+	}, out, errs
+}
+
+func everyCommand(root *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{root}
+	for _, child := range root.Commands() {
+		if child.Name() != "help" && child.Name() != "completion" {
+			all = append(all, everyCommand(child)...)
+		}
+	}
+	return all
+}
+
+func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
+	c, _, _ := terminal(t)
+	root := NewRoot(c)
+	for _, cmd := range everyCommand(root)[1:] {
+		path := cmd.CommandPath()
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: the short help is %q: want a phrase without a full stop", path, cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, path) {
+			t.Errorf("%s: the example does not show the command: %q", path, cmd.Example)
+		}
+		if cmd.RunE == nil {
+			t.Errorf("%s: does nothing", path)
+		}
+	}
+}
+
+// TestFlagsMeanTheSameEverywhere holds the vocabulary together: a flag of one
+// name has one type and one shorthand in all commands.
+func TestFlagsMeanTheSameEverywhere(t *testing.T) {
+	c, _, _ := terminal(t)
+	types := map[string]string{}
+	for _, cmd := range everyCommand(NewRoot(c)) {
+		for _, name := range []string{"dry-run", "wait", "timeout", "set", "message", "force", "yes", "since", "filename"} {
+			flag := cmd.Flags().Lookup(name)
+			if flag == nil {
+				continue
+			}
+			kind := flag.Value.Type() + " -" + flag.Shorthand
+			if before, known := types[name]; known && before != kind {
+				t.Errorf("%s: --%s is %s, elsewhere %s", cmd.CommandPath(), name, kind, before)
+			}
+			types[name] = kind
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	tests := map[string]struct {
+		args []string
+		says string
+	}{
+		"unknown command":        {[]string{"depoy"}, `unknown command "depoy"`},
+		"unknown flag":           {[]string{"env", "list", "--al"}, "unknown flag: --al"},
+		"missing argument":       {[]string{"deploy"}, "accepts 1 arg(s), received 0"},
+		"unknown output":         {[]string{"env", "list", "-o", "xml"}, `want table, json or yaml, not "xml"`},
+		"required flag":          {[]string{"apply"}, `required flag(s) "filename" not set`},
+		"not a pair":             {[]string{"deploy", "staging", "--set", "web"}, `--set "web": not NAME=VALUE`},
+		"file that is not there": {[]string{"apply", "-f", "/no/such/file"}, "no such file"},
+		"blueprint and from":     {[]string{"env", "create", "x", "--blueprint", "a", "--from", "b"}, "both --blueprint and --from"},
+		"of what":                {[]string{"env", "create", "x"}, "of what?"},
+		"no cluster":             {[]string{"env", "list"}, "there is no kubeconfig"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, _, errs := terminal(t)
+			code := Main(context.Background(), c, tt.args)
+			if code != fault.ExitUsage || !strings.Contains(errs.String(), tt.says) {
+				t.Errorf("exit code %d, want %d; stderr:\n%s", code, fault.ExitUsage, errs)
+			}
+			if !strings.Contains(errs.String(), "next:") {
+				t.Errorf("no next step in:\n%s", errs)
+			}
+		})
+	}
+}
+
+func TestErrorsForProgramsAreJSON(t *testing.T) {
+	c, _, errs := terminal(t)
+	code := Main(context.Background(), c, []string{"env", "list", "-o", "json"})
+	var doc errorDocument
+	if err := json.Unmarshal(errs.Bytes(), &doc); err != nil {
+		t.Fatalf("stderr is not JSON: %v\n%s", err, errs)
+	}
+	if doc.Error.ExitCode != code || doc.Error.Class != "invalid" || doc.Error.Hint == "" {
+		t.Errorf("got %+v with exit code %d", doc.Error, code)
+	}
+}
+
+func TestInterruptionSaysWhatIsLeft(t *testing.T) {
+	c, _, errs := terminal(t)
+	report(c, fmt.Errorf("interrupted while waiting for x: it goes on: %w", context.Canceled))
+	if got, want := errs.String(), "landfall: interrupted while waiting for x: it goes on\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTheCommandsOfTheProjectAreThere(t *testing.T) {
+	c, _, _ := terminal(t)
+	var paths []string
+	for _, cmd := range everyCommand(NewRoot(c)) {
+		paths = append(paths, strings.TrimPrefix(cmd.CommandPath(), "landfall "))
+	}
+	for _, want := range []string{
+		"up", "down", "env create", "env list", "env get", "env diff", "env drift", "env clone", "env extend", "env sleep", "env wake",
+		"env delete", "deploy", "rollback", "history", "logs", "image push", "version", "serve", "front-door", "apply", "diff",
+		"local create", "local list", "local stop", "local start", "local delete", "local load-image",
+		"local node stop", "local node start", "local node delete", "cluster add",
+	} {
+		if !slices.Contains(paths, want) {
+			t.Errorf("there is no `landfall %s`", want)
+		}
+	}
+}
