@@ -105,9 +105,10 @@ type Object struct {
 	Component string
 	Object    *unstructured.Unstructured
 
-	// contentNamed is the name before the hash of its content was added, for an
-	// object whose content Pin may still change.
-	contentNamed string
+	// BaseName is the name before the hash of its content was added, of an
+	// object whose content Pin may still change; else empty. It is of no use
+	// afterwards and not kept in a release.
+	BaseName string `json:"-"`
 }
 
 // Namespace is the environment's namespace on its cluster.

@@ -120,13 +120,14 @@ func (p *part) reference() reference {
 	return ref
 }
 
-// asked is the version as asked for, of whatever kind the component is.
+// asked is the version as asked for, of whatever kind the component is: for
+// images the tag or, without one, the digest.
 func (p *part) asked() string {
 	switch {
+	case p.Image != "":
+		return p.reference().version()
 	case p.version != "":
 		return p.version
-	case p.Image != "":
-		return splitReference(p.Image).version()
 	case p.Chart != nil:
 		return p.Chart.Version
 	}

@@ -75,7 +75,7 @@ func (r *renderer) placeHooks(p *part, at *field.Path, waves [][]*unstructured.U
 		var kept []Object
 		for _, o := range objects {
 			if kind := o.Object.GroupVersionKind(); kind.Group == "batch" && kind.Kind == "Job" {
-				o.contentNamed = o.Object.GetName()
+				o.BaseName = o.Object.GetName()
 				o.nameByContent()
 			}
 			if key := o.Object.GetKind() + "/" + o.Object.GetName(); !seen[key] {
@@ -90,8 +90,8 @@ func (r *renderer) placeHooks(p *part, at *field.Path, waves [][]*unstructured.U
 
 // nameByContent names an object after what is in it.
 func (o *Object) nameByContent() {
-	o.Object.SetName(o.contentNamed)
-	o.Object.SetName(contentName(o.contentNamed, o.Object.Object))
+	o.Object.SetName(o.BaseName)
+	o.Object.SetName(contentName(o.BaseName, o.Object.Object))
 }
 
 // kustomization builds a kustomize component.
@@ -107,11 +107,7 @@ func (r *renderer) kustomization(ctx context.Context, p *part, at *field.Path) (
 	request := kustomization.Request{Files: files, Folder: p.Kustomize.Folder, Namespace: r.namespace}
 	if p.version != "" {
 		request.Image = p.Kustomize.VersionImage
-		if isDigest(p.version) {
-			request.Digest = p.version
-		} else {
-			request.Tag = p.version
-		}
+		request.Tag, request.Digest = splitVersion(p.version)
 	}
 	objects, err := kustomization.Build(ctx, request)
 	if err != nil {

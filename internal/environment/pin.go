@@ -35,7 +35,7 @@ func (d *Desired) Pin(images map[string]Image) {
 					container["image"] = pinned.String()
 				}
 			}
-			if o.contentNamed != "" {
+			if o.BaseName != "" {
 				o.nameByContent()
 			}
 		}

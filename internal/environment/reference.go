@@ -22,12 +22,19 @@ func splitReference(s string) reference {
 	return r
 }
 
-// at is the same repository at another tag or digest.
+// at is the same repository at another version: TAG, sha256:… or both,
+// TAG@sha256:…, where the tag is for people and the digest is what runs.
 func (r reference) at(version string) reference {
-	if isDigest(version) {
-		return reference{repository: r.repository, digest: version}
+	tag, digest := splitVersion(version)
+	return reference{repository: r.repository, tag: tag, digest: digest}
+}
+
+func splitVersion(version string) (tag, digest string) {
+	if strings.HasPrefix(version, "sha256:") {
+		return "", version
 	}
-	return reference{repository: r.repository, tag: version}
+	tag, digest, _ = strings.Cut(version, "@")
+	return tag, digest
 }
 
 // version is the tag, or else the digest.
@@ -52,8 +59,6 @@ func (r reference) String() string {
 	}
 	return s
 }
-
-func isDigest(version string) bool { return strings.HasPrefix(version, "sha256:") }
 
 // SplitImage takes an image reference apart: the repository as written, the
 // version as asked for (the tag or, without one, the digest; "latest" where

@@ -3,7 +3,6 @@ package environment
 import (
 	"regexp"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -44,14 +43,11 @@ func validateImageVersion(c *v1alpha1.Component, version string, at *field.Path)
 	if c.Kustomize != nil && c.Kustomize.VersionImage == "" {
 		return field.ErrorList{field.Forbidden(at, "the kustomization names no versionImage to set")}
 	}
-	tag, digest, pinned := strings.Cut(version, "@") // TAG@DIGEST: the tag is for people
-	if pinned && tagPattern.MatchString(tag) && digestPattern.MatchString(digest) && c.Image != "" {
+	tag, digest := splitVersion(version)
+	if (tag == "" || tagPattern.MatchString(tag)) && (digest == "" || digestPattern.MatchString(digest)) && tag+digest != "" {
 		return nil
 	}
-	if tagPattern.MatchString(version) || digestPattern.MatchString(version) {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(at, shorten(version), "neither a tag nor a digest (sha256: and 64 hexadecimal digits)")}
+	return field.ErrorList{field.Invalid(at, shorten(version), "not a tag, a digest (sha256: and 64 hexadecimal digits) or both (TAG@sha256:…)")}
 }
 
 func validateOverrides(bp *v1alpha1.Blueprint, env *v1alpha1.Environment, at *field.Path) field.ErrorList {

@@ -32,8 +32,8 @@ type Request struct {
 	Folder string
 	// Namespace of the objects that name none.
 	Namespace string
-	// Image, where it is not empty, is the name of the image whose Tag or
-	// Digest is set.
+	// Image, where it is not empty, is the name of the image whose Tag and
+	// Digest are set; the digest wins.
 	Image, Tag, Digest string
 }
 
@@ -181,7 +181,11 @@ func wrap(request Request) map[string]any {
 		"transformers": []string{string(inline)},
 	}
 	if request.Image != "" {
-		k["images"] = []any{map[string]any{"name": request.Image, "newTag": request.Tag, "digest": request.Digest}}
+		image := map[string]any{"name": request.Image, "newTag": request.Tag}
+		if request.Digest != "" {
+			image = map[string]any{"name": request.Image, "digest": request.Digest}
+		}
+		k["images"] = []any{image}
 	}
 	return k
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type Options struct {
 	// Mirrors are where registries are reached instead, by their host as
 	// references name it: "localhost:5001" → "http://10.89.0.1:5000".
 	Mirrors map[string]string
-	// Platform that an image must have; linux/amd64 by default.
+	// Platform that an image must have; Linux on this machine's architecture by
+	// default.
 	Platform v1.Platform
 	// Keychain has the credentials of registries; those of the Docker
 	// configuration by default.
@@ -65,7 +67,7 @@ type answer struct {
 // New makes a Remote.
 func New(options Options) *Remote {
 	if options.Platform.OS == "" {
-		options.Platform = v1.Platform{OS: "linux", Architecture: "amd64"}
+		options.Platform = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	if options.Keychain == nil {
 		options.Keychain = authn.DefaultKeychain
