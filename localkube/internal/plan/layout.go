@@ -19,6 +19,8 @@ const (
 	PauseImage = "localkube.internal/pause:1"
 	// CgroupRoot is the parent of the cgroups of all clusters.
 	CgroupRoot = "localkube"
+	// LinkPrefix begins the name of every host interface of a cluster.
+	LinkPrefix = "lk"
 	// EnvCluster marks every process of a cluster with the cluster's ID.
 	EnvCluster = "LOCALKUBE_CLUSTER"
 
@@ -104,7 +106,7 @@ func (l Layout) ContainerdSocket(n state.Node) string {
 }
 
 // Bridge is the host interface that joins the namespaces of the cluster.
-func (l Layout) Bridge() string { return "lk" + l.Cluster.ID }
+func (l Layout) Bridge() string { return LinkPrefix + l.Cluster.ID }
 
 // ControlPlaneNetNS is the name of the control plane's network namespace.
 func (l Layout) ControlPlaneNetNS() string { return "lk-" + l.Cluster.ID + "-cp" }
@@ -118,11 +120,11 @@ func (l Layout) NodeNetNS(n state.Node) string {
 func (l Layout) nodeNetNSPattern() string { return "lk-" + l.Cluster.ID + "-[0-9]*" }
 
 // ControlPlaneVeth is the host's end of the control plane's cable.
-func (l Layout) ControlPlaneVeth() string { return "lk" + l.Cluster.ID + "cp" }
+func (l Layout) ControlPlaneVeth() string { return LinkPrefix + l.Cluster.ID + "cp" }
 
 // NodeVeth is the host's end of the node's cable.
 func (l Layout) NodeVeth(n state.Node) string {
-	return fmt.Sprintf("lk%s%d", l.Cluster.ID, n.Index)
+	return fmt.Sprintf("%s%s%d", LinkPrefix, l.Cluster.ID, n.Index)
 }
 
 // NatTable is the nftables table of the cluster on the host.

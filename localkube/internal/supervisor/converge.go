@@ -3,13 +3,12 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/localkube/internal/credentials"
 	"github.com/landfall-dev/landfall/localkube/internal/kube"
-	"github.com/landfall-dev/landfall/localkube/internal/netns"
+	"github.com/landfall-dev/landfall/localkube/internal/network"
 	"github.com/landfall-dev/landfall/localkube/internal/node"
 	"github.com/landfall-dev/landfall/localkube/internal/plan"
 	"github.com/landfall-dev/landfall/localkube/internal/state"
@@ -29,7 +28,7 @@ func (s *supervisor) converge(ctx context.Context, l plan.Layout) error {
 	if err := raiseLimits(); err != nil {
 		s.logger.Warn("a busy machine may run out of file watches", "error", err)
 	}
-	if err := s.board.step("network", func() error { return ensureNetwork(l) }); err != nil {
+	if err := s.board.step("network", func() error { return network.Ensure(l) }); err != nil {
 		return err
 	}
 	if err := s.board.step("certificates", func() error { return credentials.Ensure(l) }); err != nil {
@@ -67,38 +66,6 @@ func split(nodes []state.Node) (running, leaving []state.Node) {
 		}
 	}
 	return running, leaving
-}
-
-func ensureNetwork(l plan.Layout) error {
-	host := netip.PrefixFrom(l.HostIP(), l.NodeNetwork().Bits())
-	if err := netns.EnsureBridge(l.Bridge(), host); err != nil {
-		return err
-	}
-	if err := ensureCable(l, l.ControlPlaneNetNS(), l.ControlPlaneVeth(), l.ControlPlaneIP()); err != nil {
-		return err
-	}
-	for _, n := range l.Cluster.Nodes {
-		if n.Phase == state.Deleting {
-			continue
-		}
-		if err := ensureCable(l, l.NodeNetNS(n), l.NodeVeth(n), l.NodeIP(n)); err != nil {
-			return err
-		}
-		if err := netns.EnsureRoute(l.Bridge(), l.NodePods(n), l.NodeIP(n)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func ensureCable(l plan.Layout, namespace, veth string, ip netip.Addr) error {
-	if err := netns.Ensure(namespace); err != nil {
-		return err
-	}
-	return netns.Attach(netns.Cable{
-		Bridge: l.Bridge(), Veth: veth, NetNS: namespace,
-		Address: netip.PrefixFrom(ip, l.NodeNetwork().Bits()), Gateway: l.HostIP(),
-	})
 }
 
 // startMachinery starts at once what needs nothing else: the API server with

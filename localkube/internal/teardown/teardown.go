@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/localkube/internal/cgroup"
-	"github.com/landfall-dev/landfall/localkube/internal/netns"
+	"github.com/landfall-dev/landfall/localkube/internal/network"
 	"github.com/landfall-dev/landfall/localkube/internal/node"
 	"github.com/landfall-dev/landfall/localkube/internal/plan"
 	"github.com/landfall-dev/landfall/localkube/internal/proc"
@@ -43,7 +43,7 @@ func Stop(l plan.Layout) error {
 		cgroup.Remove(l.Cgroup()),
 		cgroup.RemoveIfEmpty(plan.CgroupRoot),
 		node.RemoveCNIResults(l.CNINetwork()),
-		removeNetwork(l),
+		network.Remove(l),
 		os.RemoveAll(l.RunDir()),
 	)
 	if errs != nil {
@@ -56,9 +56,7 @@ func Stop(l plan.Layout) error {
 func Node(l plan.Layout, n state.Node) error {
 	errs := errors.Join(
 		node.UnmountBelow(l.NodeDir(n)),
-		netns.RemoveLink(l.NodeVeth(n)),
-		netns.Remove(l.NodeNetNS(n)),
-		netns.RemoveRoute(l.NodePods(n)),
+		network.RemoveNode(l, n),
 	)
 	if errs != nil {
 		return fmt.Errorf("removing node %s: %w", n.Name, errs)
@@ -106,16 +104,4 @@ func endProcesses(l plan.Layout) error {
 		errs = errors.Join(errs, id.End(time.Until(deadline)))
 	}
 	return errs
-}
-
-func removeNetwork(l plan.Layout) error {
-	var errs error
-	for _, n := range l.Cluster.Nodes {
-		errs = errors.Join(errs, netns.RemoveLink(l.NodeVeth(n)), netns.Remove(l.NodeNetNS(n)))
-	}
-	return errors.Join(errs,
-		netns.RemoveLink(l.ControlPlaneVeth()),
-		netns.Remove(l.ControlPlaneNetNS()),
-		netns.RemoveLink(l.Bridge()),
-	)
 }

@@ -1,0 +1,156 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Egress lets a cluster's network reach other machines by way of the host.
+type Egress struct {
+	// Bridge is the cluster's.
+	Bridge string
+	// Network is the cluster's, hidden behind the host's address.
+	Network netip.Prefix
+	// Table is the nftables table to keep the rule in.
+	Table string
+	// OwnLinks is how the names of interfaces begin behind which addresses
+	// stay as they are: the bridges of all clusters.
+	OwnLinks string
+}
+
+// Ensure makes the rules that are needed on this host. A host without a
+// default route needs none.
+func (e Egress) Ensure() error {
+	links, err := defaultLinks()
+	if err != nil || len(links) == 0 {
+		return err
+	}
+	for _, link := range links {
+		if err := setForwarding(link); err != nil {
+			return err
+		}
+	}
+	if err := e.masquerade(); err != nil {
+		return fmt.Errorf("hiding %s behind the host's address: %w", e.Network, err)
+	}
+	return e.acceptForwarding()
+}
+
+// Remove removes what Ensure made, but for the forwarding of the host's own
+// links, on which others may rely. Absent is a success.
+func (e Egress) Remove() error {
+	return errors.Join(e.removeTable(), e.dropAcceptance())
+}
+
+// defaultLinks are the interfaces of the host that lead elsewhere.
+func defaultLinks() ([]string, error) {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("listing routes: %w", err)
+	}
+	var names []string
+	for _, r := range routes {
+		if r.Dst != nil && r.Dst.IP != nil && !r.Dst.IP.IsUnspecified() {
+			continue
+		}
+		link, err := netlink.LinkByIndex(r.LinkIndex)
+		if err != nil {
+			return nil, fmt.Errorf("finding the interface of the default route: %w", err)
+		}
+		names = append(names, link.Attrs().Name)
+	}
+	return names, nil
+}
+
+// masquerade keeps one rule in a table of its own: packets from the network
+// that leave by an interface not ours get the host's address.
+func (e Egress) masquerade() error {
+	if err := e.removeTable(); err != nil {
+		return err
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	table := conn.AddTable(&nftables.Table{Name: e.Table, Family: nftables.TableFamilyIPv4})
+	chain := conn.AddChain(&nftables.Chain{
+		Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
+	})
+	const sourceOffset, addressLength = 12, 4 // in the IPv4 header
+	mask := binaryutil.BigEndian.PutUint32(^uint32(0) << (32 - e.Network.Bits()))
+	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceOffset, Len: addressLength},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: addressLength, Mask: mask, Xor: make([]byte, addressLength)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: e.Network.Masked().Addr().AsSlice()},
+		// Comparing only the beginning of the name matches all of that beginning.
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte(e.OwnLinks)},
+		&expr.Masq{},
+	}})
+	return conn.Flush()
+}
+
+func (e Egress) removeTable() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
+	}
+	conn.DelTable(&nftables.Table{Name: e.Table, Family: nftables.TableFamilyIPv4})
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("removing nftables table %s: %w", e.Table, err)
+	}
+	return nil
+}
+
+// acceptForwarding adds exceptions for the bridge where the host's firewall
+// drops forwarded packets, as Docker has it do.
+func (e Egress) acceptForwarding() error {
+	policy, err := iptables("-S", "FORWARD")
+	if err != nil || !strings.Contains(policy, "-P FORWARD DROP") {
+		return err
+	}
+	for _, rule := range e.acceptances() {
+		if _, err := iptables(append([]string{"-C", "FORWARD"}, rule...)...); err == nil {
+			continue
+		}
+		if _, err := iptables(append([]string{"-I", "FORWARD"}, rule...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e Egress) dropAcceptance() error {
+	chain, err := iptables("-S", "FORWARD")
+	if err != nil || !strings.Contains(chain, " "+e.Bridge+" ") {
+		return err
+	}
+	var errs error
+	for _, rule := range e.acceptances() {
+		_, err := iptables(append([]string{"-D", "FORWARD"}, rule...)...)
+		errs = errors.Join(errs, err)
+	}
+	return errs
+}
+
+func (e Egress) acceptances() [][]string {
+	return [][]string{{"-i", e.Bridge, "-j", "ACCEPT"}, {"-o", e.Bridge, "-j", "ACCEPT"}}
+}
+
+func iptables(args ...string) (string, error) {
+	out, err := exec.Command("iptables", append([]string{"--wait"}, args...)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("running iptables %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return string(out), nil
+}
