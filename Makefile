@@ -8,6 +8,9 @@ SHELL         := /bin/bash
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
 
+# Static programs, also where a C compiler is at hand, and one build cache.
+export CGO_ENABLED := 0
+
 # Tools by version, run without installing them.
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.19.0
 GOLANGCI_LINT  := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
