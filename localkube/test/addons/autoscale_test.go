@@ -18,7 +18,10 @@ import (
 func TestAutoscalerFollowsRealLoad(t *testing.T) {
 	c, namespace := useCluster(t)
 	template := c.newPod(namespace, "web")
-	template.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}
+	template.Spec.Containers[0].Resources = corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m")},
+	}
 	replicas := int32(1)
 	_, err := c.client.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "web"},
@@ -60,7 +63,7 @@ func TestAutoscalerFollowsRealLoad(t *testing.T) {
 		return "", true
 	})
 	pod = c.waitRunning(t, pod)
-	if _, err := get(pod, "/burn", url.Values{"for": {"90s"}}); err != nil {
+	if _, err := get(pod, "/burn", url.Values{"for": {"2m"}}); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()

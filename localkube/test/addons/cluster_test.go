@@ -75,13 +75,15 @@ func binary() string {
 	return "localkube"
 }
 
-// useCluster returns the shared cluster and a namespace of the test's own.
+// useCluster returns the shared cluster and a namespace of the test's own, in
+// which it runs beside the others.
 func useCluster(t *testing.T) (*cluster, string) {
 	t.Helper()
 	if shared == nil {
 		t.Skip("LOCALKUBE_E2E is not set: no cluster to test on")
 	}
-	return shared, shared.namespace(t, nil)
+	t.Parallel()
+	return shared, shared.namespace(t)
 }
 
 func (c *cluster) localkube(args ...string) (string, error) {
@@ -182,16 +184,20 @@ func imageOf(program string) (v1.Image, error) {
 }
 
 // namespace makes a namespace that goes with the test.
-func (c *cluster) namespace(t *testing.T, labels map[string]string) string {
+func (c *cluster) namespace(t *testing.T) string {
 	t.Helper()
 	made, err := c.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = c.client.CoreV1().Namespaces().Delete(context.Background(), made.Name, metav1.DeleteOptions{})
+	})
+	eventually(t, 5*time.Second, "the namespace has its service account", func() (string, bool) {
+		_, err := c.client.CoreV1().ServiceAccounts(made.Name).Get(t.Context(), "default", metav1.GetOptions{})
+		return errorText(err), err == nil
 	})
 	return made.Name
 }
@@ -236,7 +242,7 @@ func (c *cluster) start(t *testing.T, pods ...*corev1.Pod) []*corev1.Pod {
 func (c *cluster) waitRunning(t *testing.T, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 	var running *corev1.Pod
-	eventually(t, 30*time.Second, "pod "+pod.Name+" answers", func() (string, bool) {
+	eventually(t, time.Minute, "pod "+pod.Name+" answers", func() (string, bool) {
 		found, err := c.client.CoreV1().Pods(pod.Namespace).Get(t.Context(), pod.Name, metav1.GetOptions{})
 		if err != nil {
 			return err.Error(), false

@@ -52,7 +52,7 @@ func TestDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asker := c.start(t, c.newPod(namespace, "web"))[0]
+	asker := c.start(t, c.newPod(namespace, "asker"))[0]
 	db0 := c.waitRunning(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "db-0"}})
 	db1 := c.waitRunning(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "db-1"}})
 	both := []string{db0.Status.PodIP, db1.Status.PodIP}
@@ -68,7 +68,7 @@ func TestDNS(t *testing.T) {
 		"localhost":            {"127.0.0.1", "::1"},
 		"web." + namespace + ".svc.cluster.local.": {web.Spec.ClusterIP},
 	} {
-		eventually(t, 5*time.Second, name+" is found", func() (string, bool) {
+		eventually(t, 20*time.Second, name+" is found", func() (string, bool) {
 			got, err := lookup(asker, name)
 			return strings.Join(got, " ") + errorText(err), err == nil && slices.Equal(got, want)
 		})
@@ -85,8 +85,8 @@ func TestDNS(t *testing.T) {
 func TestDNSIsQuick(t *testing.T) {
 	c, namespace := useCluster(t)
 	c.service(t, namespace, "web", "")
-	asker := c.start(t, c.newPod(namespace, "web"))[0]
-	eventually(t, 5*time.Second, "web is found", func() (string, bool) {
+	asker := c.start(t, c.newPod(namespace, "asker"))[0]
+	eventually(t, 20*time.Second, "web is found", func() (string, bool) {
 		_, err := lookup(asker, "web")
 		return errorText(err), err == nil
 	})

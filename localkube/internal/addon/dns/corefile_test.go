@@ -58,35 +58,3 @@ func TestCorefileKeepsPathsWhole(t *testing.T) {
 		}
 	}
 }
-
-func TestUpstreamServers(t *testing.T) {
-	tests := map[string]struct {
-		file string
-		want []string
-	}{
-		"some":                    {"search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n", []string{"192.0.2.1:53", "[2001:db8::1]:53"}},
-		"loopback is unreachable": {"nameserver 127.0.0.53\nnameserver ::1\nnameserver 192.0.2.1\n", []string{"192.0.2.1:53"}},
-		"none":                    {"search example.org\n", nil},
-		"nonsense":                {"nameserver not-an-address\nnameserver\n\x00", nil},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "resolv.conf")
-			if err := os.WriteFile(path, []byte(test.file), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, err := upstreamServers(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("servers (-want +got):\n%s", diff)
-			}
-		})
-	}
-	t.Run("no file", func(t *testing.T) {
-		if got, err := upstreamServers(filepath.Join(t.TempDir(), "absent")); err != nil || got != nil {
-			t.Errorf("got %v, %v; want nothing", got, err)
-		}
-	})
-}

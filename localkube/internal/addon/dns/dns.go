@@ -14,6 +14,8 @@ import (
 	"log"
 	"net/netip"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -52,9 +54,10 @@ type Config struct {
 	// Domain is the cluster's domain, normally cluster.local.
 	Domain string
 	// ResolvConf names the file that lists the machine's own name servers,
-	// which answer for every other name. Loopback servers in it are skipped,
-	// since the control plane cannot reach them; where none is left, other
-	// names do not exist (NXDOMAIN), which is quick and clear offline.
+	// which answer for every other name. It is read again as it changes.
+	// Loopback servers in it are skipped, since the control plane cannot reach
+	// them. While none answers, other names do not exist (NXDOMAIN), which is
+	// quick and clear offline.
 	ResolvConf string
 }
 
@@ -83,25 +86,49 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.validate(); err != nil {
 		return fmt.Errorf("configuring dns: %w", err)
 	}
-	upstreams, err := upstreamServers(cfg.ResolvConf)
-	if err != nil {
-		return fmt.Errorf("configuring dns: %w", err)
-	}
-
 	log.SetOutput(os.Stderr)
 	caddy.Quiet, dnsserver.Quiet = true, true
-	instance, err := caddy.Start(caddy.CaddyfileInput{
-		Contents:       corefile(cfg, upstreams),
-		Filepath:       "localkube",
-		ServerTypeName: "dns",
-	})
+
+	upstreams := reachable(ctx, upstreamServers(cfg.ResolvConf), firstProbe)
+	instance, err := caddy.Start(input(cfg, upstreams))
 	if err != nil {
 		return fmt.Errorf("starting dns on %s: %w", cfg.Address, err)
 	}
 	log.Printf("[INFO] answering on %s for %s; upstream servers: %v", cfg.Address, cfg.Domain, upstreams)
+	return stop(follow(ctx, cfg, instance, upstreams))
+}
 
-	<-ctx.Done()
-	return stop(instance)
+// follow starts the name server anew, without a gap, whenever other upstream
+// servers answer than before. It returns the last instance when ctx ends.
+func follow(ctx context.Context, cfg Config, instance *caddy.Instance, upstreams []string) *caddy.Instance {
+	ticker := time.NewTicker(probeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return instance
+		case <-ticker.C:
+		}
+		now := reachable(ctx, upstreamServers(cfg.ResolvConf), laterProbe)
+		if slices.Equal(now, upstreams) || ctx.Err() != nil {
+			continue
+		}
+		next, err := instance.Restart(input(cfg, now))
+		if err != nil {
+			log.Printf("[ERROR] changing upstream servers to %v: %v", now, err)
+			continue
+		}
+		log.Printf("[INFO] upstream servers: %v", now)
+		instance, upstreams = next, now
+	}
+}
+
+func input(cfg Config, upstreams []string) caddy.Input {
+	return caddy.CaddyfileInput{
+		Contents:       corefile(cfg, upstreams),
+		Filepath:       "localkube",
+		ServerTypeName: "dns",
+	}
 }
 
 func stop(instance *caddy.Instance) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"net"
@@ -17,7 +18,7 @@ func main() {
 	// outcome kept: the first packet that the pod ever sends.
 	first := "not asked"
 	if len(os.Args) > 1 {
-		first = dial(os.Args[1], time.Second)
+		first = dial(os.Args[1], 3*time.Second)
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		name, _ := os.Hostname()
@@ -28,7 +29,9 @@ func main() {
 		fmt.Fprint(w, dial(r.FormValue("address"), 500*time.Millisecond))
 	})
 	http.HandleFunc("/lookup", func(w http.ResponseWriter, r *http.Request) {
-		addresses, err := net.DefaultResolver.LookupHost(r.Context(), r.FormValue("name"))
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		addresses, err := net.DefaultResolver.LookupHost(ctx, r.FormValue("name"))
 		reply(w, strings.Join(addresses, " "), err)
 	})
 	http.HandleFunc("/read", func(w http.ResponseWriter, r *http.Request) {
