@@ -223,7 +223,7 @@ func (r *applyRun) apply(ctx context.Context, obj *unstructured.Unstructured, li
 		// Its namespace is yet to be created.
 		return Change{Action: Created}, nil
 	case isImmutable(err) && live != nil && !r.DryRun && (r.Force || ours && obj.GetKind() == "Job"):
-		if err := r.remove(ctx, live); err != nil {
+		if err := r.remove(ctx, RefOf(obj), live); err != nil {
 			return Change{}, err
 		}
 		live = nil
@@ -295,14 +295,14 @@ func ourEntry(obj metav1.Object) metav1.ManagedFieldsEntry {
 const removePatience = 10 * time.Second
 
 // remove deletes one object and waits until its name is free.
-func (t *Target) remove(ctx context.Context, live *metav1.PartialObjectMetadata) error {
-	err := t.Client.Delete(ctx, live,
+func (t *Target) remove(ctx context.Context, ref v1alpha1.ObjectRef, live *metav1.PartialObjectMetadata) error {
+	err := t.Client.Delete(ctx, bare(ref),
 		client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &live.UID})
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	return poll(ctx, removePatience, func() (bool, error) {
-		found, err := t.getMetadata(ctx, live.GroupVersionKind(), live.Namespace, live.Name)
+		found, err := t.getMetadata(ctx, gvkOf(ref), ref.Namespace, ref.Name)
 		if err == nil && found != nil && len(found.Finalizers) > 0 {
 			err = fmt.Errorf("its deletion waits for the finalizers %v", found.Finalizers)
 		}

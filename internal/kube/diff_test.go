@@ -125,7 +125,9 @@ func TestDiffFindsEveryKindOfDrift(t *testing.T) {
 		}), ""},
 		{"controllers' own writing", func(t *testing.T, _ client.Client, ns string) {
 			c := kubetest.Client(t, "kube-controller-manager")
-			edit(t, c, &appsv1.Deployment{}, ns, "web", func(d *appsv1.Deployment) { d.Annotations = map[string]string{"deployment.kubernetes.io/revision": "9"} })
+			edit(t, c, &appsv1.Deployment{}, ns, "web", func(d *appsv1.Deployment) {
+				d.Annotations = map[string]string{"deployment.kubernetes.io/revision": "9"}
+			})
 			edit(t, c, &corev1.Service{}, ns, "web", func(s *corev1.Service) { s.Finalizers = []string{"example.com/balancer"} })
 		}, ""},
 		{"status", func(t *testing.T, c client.Client, ns string) {

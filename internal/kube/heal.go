@@ -38,9 +38,7 @@ func (t *Target) takeOver(ctx context.Context, obj *unstructured.Unstructured, l
 		if err != nil || patch == nil {
 			return false, err
 		}
-		target := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: live.Namespace, Name: live.Name}}
-		target.SetGroupVersionKind(live.GroupVersionKind())
-		err = t.Client.Patch(ctx, target, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.FieldManager))
+		err = t.Client.Patch(ctx, bare(RefOf(obj)), client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.FieldManager))
 		if !apierrors.IsConflict(err) || attempt == 3 {
 			return err == nil, err
 		}
@@ -120,10 +118,7 @@ func encode(fields *fieldpath.Set) (*metav1.FieldsV1, error) {
 const adoptionManager = v1alpha1.FieldManager + "-adoption"
 
 func (t *Target) markAdopted(ctx context.Context, name string) error {
-	mark := &unstructured.Unstructured{}
-	mark.SetAPIVersion("v1")
-	mark.SetKind("Namespace")
-	mark.SetName(name)
+	mark := bare(namespaceRef(name))
 	mark.SetAnnotations(map[string]string{annotationAdopted: "true"})
 	err := t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(mark), client.FieldOwner(adoptionManager), client.ForceOwnership)
 	if err != nil {

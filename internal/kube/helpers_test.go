@@ -91,19 +91,19 @@ stringData: {password: hunter2}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web, labels: {app.kubernetes.io/component: web}}
+metadata: {name: web, labels: {landfall.dev/component: web}}
 spec:
   selector: {app: web}
   ports: [{name: http, port: 80, targetPort: 8080}, {name: metrics, port: 9090}]
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: web, labels: {app.kubernetes.io/component: web}}
+metadata: {name: web, labels: {landfall.dev/component: web}}
 spec:
   replicas: 2
   selector: {matchLabels: {app: web}}
   template:
-    metadata: {labels: {app: web, landfall.dev/environment: shop, landfall.dev/project: team, app.kubernetes.io/component: web}}
+    metadata: {labels: {app: web, landfall.dev/environment: shop, landfall.dev/project: team, landfall.dev/component: web}}
     spec:
       schedulerName: nobody
       containers:

@@ -103,7 +103,7 @@ func (t *Target) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, live *met
 			return Change{Action: Skipped, Reason: used}, err
 		}
 	}
-	err := t.Client.Delete(ctx, live,
+	err := t.Client.Delete(ctx, bare(ref),
 		client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &live.UID})
 	switch {
 	case apierrors.IsConflict(err):
@@ -127,8 +127,7 @@ func heldBy(finalizers []string) string {
 // definitionUsed says why a CustomResourceDefinition must stay; empty when
 // nobody has objects of its kind.
 func (t *Target) definitionUsed(ctx context.Context, ref v1alpha1.ObjectRef) (string, error) {
-	definition := &unstructured.Unstructured{}
-	definition.SetGroupVersionKind(gvkOf(ref))
+	definition := bare(ref)
 	if err := t.Client.Get(ctx, client.ObjectKey{Name: ref.Name}, definition); err != nil {
 		return "", client.IgnoreNotFound(err)
 	}

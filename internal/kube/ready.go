@@ -131,9 +131,8 @@ func (t *Target) current(ctx context.Context, kind schema.GroupVersionKind) (fin
 		}
 	}
 	return func(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
-		obj := &unstructured.Unstructured{}
-		obj.SetGroupVersionKind(kind)
-		err := t.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj)
+		obj := bare(v1alpha1.ObjectRef{APIVersion: kind.GroupVersion().String(), Kind: kind.Kind, Namespace: namespace, Name: name})
+		err := t.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, err
 		}

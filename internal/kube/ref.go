@@ -15,6 +15,21 @@ func RefOf(obj *unstructured.Unstructured) v1alpha1.ObjectRef {
 	}
 }
 
+// bare gives an object that is nothing but its reference.
+func bare(ref v1alpha1.ObjectRef) *unstructured.Unstructured {
+	obj := &unstructured.Unstructured{}
+	obj.SetAPIVersion(ref.APIVersion)
+	obj.SetKind(ref.Kind)
+	obj.SetNamespace(ref.Namespace)
+	obj.SetName(ref.Name)
+	return obj
+}
+
+// namespaceRef names a namespace.
+func namespaceRef(name string) v1alpha1.ObjectRef {
+	return v1alpha1.ObjectRef{APIVersion: "v1", Kind: "Namespace", Name: name}
+}
+
 // Describe reads "Deployment shop/web", or "Namespace shop" for objects of the
 // whole cluster.
 func Describe(ref v1alpha1.ObjectRef) string {

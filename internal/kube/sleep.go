@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,9 +26,8 @@ func (t *Target) Sizes(ctx context.Context, refs []v1alpha1.ObjectRef) ([]v1alph
 			continue
 		}
 		group.Go(func() error {
-			obj := &unstructured.Unstructured{}
-			obj.SetGroupVersionKind(gvkOf(ref))
-			err := t.Client.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, obj)
+			obj := bare(ref)
+			err := t.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
 			if client.IgnoreNotFound(err) != nil {
 				return fmt.Errorf("reading the size of %s on cluster %s: %w", Describe(ref), t.name, err)
 			}
@@ -132,21 +130,14 @@ func (t *Target) resize(ctx context.Context, sizes []v1alpha1.SleepingObject) er
 }
 
 func (t *Target) resizeOne(ctx context.Context, size v1alpha1.SleepingObject) error {
-	ref := size.Object
-	obj := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
-	obj.SetGroupVersionKind(gvkOf(ref))
-	owner := client.FieldOwner(v1alpha1.FieldManager)
-	if size.Suspended != nil {
+	obj, owner := bare(size.Object), client.FieldOwner(v1alpha1.FieldManager)
+	switch {
+	case size.Suspended != nil:
 		return t.Client.Patch(ctx, obj, specPatch("suspend", *size.Suspended), owner)
+	case size.Replicas != nil:
+		return t.Client.SubResource("scale").Patch(ctx, obj, specPatch("replicas", *size.Replicas), owner)
 	}
-	if size.Replicas == nil {
-		return nil
-	}
-	full := &unstructured.Unstructured{}
-	full.SetGroupVersionKind(gvkOf(ref))
-	full.SetNamespace(ref.Namespace)
-	full.SetName(ref.Name)
-	return t.Client.SubResource("scale").Patch(ctx, full, specPatch("replicas", *size.Replicas), owner)
+	return nil
 }
 
 // specPatch sets one field of spec.

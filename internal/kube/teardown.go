@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -118,11 +117,8 @@ func (t *Target) removeNamespace(ctx context.Context, owner Owner, name string) 
 // releaseNamespace takes our marks off an adopted namespace.
 func (t *Target) releaseNamespace(ctx context.Context, name string) error {
 	for _, manager := range []string{v1alpha1.FieldManager, adoptionManager} {
-		bare := &unstructured.Unstructured{}
-		bare.SetAPIVersion("v1")
-		bare.SetKind("Namespace")
-		bare.SetName(name)
-		err := t.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(bare), client.FieldOwner(manager), client.ForceOwnership)
+		nothing := client.ApplyConfigurationFromUnstructured(bare(namespaceRef(name)))
+		err := t.Client.Apply(ctx, nothing, client.FieldOwner(manager), client.ForceOwnership)
 		if err != nil {
 			return fmt.Errorf("giving back namespace %s of cluster %s: %w", name, t.name, err)
 		}
@@ -134,7 +130,7 @@ func (t *Target) releaseNamespace(ctx context.Context, name string) error {
 // namespace itself comes first.
 func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namespace) ([]Blocker, error) {
 	self := Blocker{
-		Object:     v1alpha1.ObjectRef{APIVersion: "v1", Kind: "Namespace", Name: namespace.Name},
+		Object:     namespaceRef(namespace.Name),
 		Finalizers: namespace.Finalizers, Message: "is being deleted",
 	}
 	if len(namespace.Finalizers) > 0 {
