@@ -195,6 +195,25 @@ func (d *Desired) Objects() []Object {
 	return all
 }
 
+// usedSecrets are the values that the components refer to: other keys of the
+// same Secrets do not matter.
+func (in Input) usedSecrets() map[string]map[string][]byte {
+	used := map[string]map[string][]byte{}
+	for _, p := range parts(in.Blueprint, in.Environment) {
+		for _, ref := range p.secretRefs() {
+			value, ok := in.Secrets[ref.Name][ref.Key]
+			if !ok {
+				continue
+			}
+			if used[ref.Name] == nil {
+				used[ref.Name] = map[string][]byte{}
+			}
+			used[ref.Name][ref.Key] = value
+		}
+	}
+	return used
+}
+
 // Hash identifies the inputs by what people decide: blueprint, versions,
 // overrides, Secrets, store settings, routing. What a tag resolved to is not
 // part of it, so that a moved tag alone makes no release; nor is what changes
@@ -218,7 +237,7 @@ func (in Input) Hash() string {
 		Name: env.Name, Project: env.Namespace, Namespace: Namespace(env), Hostname: env.Spec.Hostname, UID: string(env.UID),
 		Blueprint: in.Blueprint.Name, Spec: in.Blueprint.Spec,
 		Versions: env.Spec.Versions, Overrides: env.Spec.Overrides, Stores: env.Spec.Stores, Quota: env.Spec.Quota,
-		Secrets: in.Secrets, Settings: in.Stores,
+		Secrets: in.usedSecrets(), Settings: in.Stores,
 	}
 	if in.Cluster != nil {
 		v.Routing = in.Cluster.Spec.Routing

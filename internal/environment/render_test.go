@@ -203,7 +203,8 @@ func TestHashesTellWhatMatters(t *testing.T) {
 		"another password": {func(in *environment.Input) {
 			in.Secrets["payment"] = map[string][]byte{"api-key": []byte("other"), "tls.pem": []byte("pem")}
 		}, true, true},
-		"a store moved": {func(in *environment.Input) { in.Stores["db"] = map[string]string{"url": "mysql://elsewhere/x"} }, true, true},
+		"a key that nobody uses": {func(in *environment.Input) { in.Secrets["payment"]["unused"] = []byte("other") }, false, false},
+		"a store moved":          {func(in *environment.Input) { in.Stores["db"] = map[string]string{"url": "mysql://elsewhere/x"} }, true, true},
 	}
 	d, err := environment.Render(context.Background(), base)
 	if err != nil {

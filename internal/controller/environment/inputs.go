@@ -95,7 +95,7 @@ func (r *Reconciler) gatherBlueprint(ctx context.Context, s *scope) (*wanted, er
 	}
 	needs := environment.Needed(bp, s.env)
 	r.memory.of(s.key(), func(k *recollection) { k.secrets = watchedSecrets(s.env, needs) })
-	secrets, err := r.secrets.values(ctx, s.env.Namespace, needs.Secrets)
+	secrets, err := r.secrets.values(ctx, s.env.Namespace, needs.Secrets, needs.Optional)
 	if fault.ClassOf(err) == fault.NotFound {
 		return nil, stalled(v1alpha1.ReasonInvalid, err)
 	}
@@ -132,7 +132,7 @@ func (r *Reconciler) render(ctx context.Context, s *scope) (release.Contents, er
 
 // watchedSecrets are those of the project that an environment depends on.
 func watchedSecrets(env *v1alpha1.Environment, needs environment.Needs) map[string]bool {
-	names := slices.Clone(needs.Secrets)
+	names := slices.Concat(needs.Secrets, needs.Optional)
 	for _, st := range needs.Stores {
 		names = append(names, storeSource(st), storeSecretName(env.Name, st.Name))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -68,11 +69,14 @@ func (c *secretCache) drop(key types.NamespacedName) {
 	delete(c.known, key)
 }
 
-// values reads several Secrets of a namespace.
-func (c *secretCache) values(ctx context.Context, namespace string, names []string) (map[string]map[string][]byte, error) {
-	values := make(map[string]map[string][]byte, len(names))
-	for _, name := range names {
+// values reads several Secrets of a namespace; the optional ones may be absent.
+func (c *secretCache) values(ctx context.Context, namespace string, names, optional []string) (map[string]map[string][]byte, error) {
+	values := make(map[string]map[string][]byte, len(names)+len(optional))
+	for _, name := range slices.Concat(names, optional) {
 		secret, err := c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name})
+		if fault.ClassOf(err) == fault.NotFound && slices.Contains(optional, name) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
