@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +24,10 @@ import (
 const (
 	// settle is how long a change of objects waits for more to come with it.
 	settle = 20 * time.Millisecond
+	// restFactor and maxPause bound the share of a processor that a wave of
+	// changes may take, and how late the last of them comes.
+	restFactor = 10
+	maxPause   = time.Second
 	// recheck is how often nodes that came or failed are looked for.
 	recheck = time.Second
 )
@@ -44,6 +50,8 @@ type agent struct {
 
 	assigned map[types.NamespacedName]assigned
 	inForce  map[node]string // the text of the ruleset that each node has
+	applied  time.Time       // when rules were last computed
+	took     time.Duration   // how long that took
 }
 
 // assigned is an address that a pod got before its status says so.
@@ -101,8 +109,12 @@ func (a *agent) watch(informer cache.SharedIndexInformer) {
 	}
 	// An informer that has not started never refuses a handler.
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    notify,
-		UpdateFunc: func(_, object any) { notify(object) },
+		AddFunc: notify,
+		UpdateFunc: func(old, object any) {
+			if !sameRules(old, object) {
+				notify(object)
+			}
+		},
 		DeleteFunc: notify,
 	})
 	a.synced = append(a.synced, informer.HasSynced)
@@ -135,6 +147,19 @@ func slimPod(pod *corev1.Pod) *corev1.Pod {
 	return slim
 }
 
+// sameRules says whether a change of an object cannot change rules. Most
+// changes of pods are of their conditions.
+func sameRules(old, object any) bool {
+	before, ok := old.(*corev1.Pod)
+	if !ok {
+		return false
+	}
+	after, ok := object.(*corev1.Pod)
+	return ok && before.UID == after.UID && before.Status.PodIP == after.Status.PodIP &&
+		maps.Equal(before.Labels, after.Labels) &&
+		(before.Status.Phase == after.Status.Phase || !finished(before) && !finished(after))
+}
+
 // run keeps the rules up to date until ctx ends. It takes assignments only
 // once all objects are known, so that a pod never starts with fewer rules than
 // it should have.
@@ -162,46 +187,72 @@ func (a *agent) run(ctx context.Context, socket string) error {
 func (a *agent) loop(ctx context.Context) {
 	ticker := time.NewTicker(recheck)
 	defer ticker.Stop()
+	var due <-chan time.Time // set while a change waits for its turn
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case request := <-a.assignments:
-			a.assigned[request.pod] = request.value
-			a.apply()
-			request.done <- a.inForceOn(request.netns)
+		case first := <-a.assignments:
+			a.take(first)
 		case <-a.changed:
-			a.settle(ctx)
+			if due == nil {
+				due = time.After(a.pause())
+			}
+		case <-due:
+			due = nil
 			a.apply()
 		case <-ticker.C:
-			a.apply()
+			if a.nodesChanged() {
+				a.apply()
+			}
 		}
 	}
 }
 
-// settle waits for the changes that usually follow one, but not while a pod
-// waits for its rules.
-func (a *agent) settle(ctx context.Context) {
-	timer := time.NewTimer(settle)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case request := <-a.assignments:
+// take puts new pods into the rules at once, all that wait in one go.
+func (a *agent) take(first assignment) {
+	waiting := []assignment{first}
+	for more := true; more; {
+		select {
+		case next := <-a.assignments:
+			waiting = append(waiting, next)
+		default:
+			more = false
+		}
+	}
+	for _, request := range waiting {
 		a.assigned[request.pod] = request.value
-		a.apply()
+	}
+	a.apply()
+	for _, request := range waiting {
 		request.done <- a.inForceOn(request.netns)
-	case <-timer.C:
 	}
-	select {
-	case <-a.changed:
-	default:
+}
+
+// pause is how long a change waits for others to be set with it: longer when
+// setting rules takes long, so that a wave of changes in a large cluster does
+// not keep a processor busy.
+func (a *agent) pause() time.Duration {
+	rested := time.Since(a.applied)
+	return min(max(settle, restFactor*a.took-rested), maxPause)
+}
+
+// nodesChanged says whether a node has no rules, because it is new or failed.
+func (a *agent) nodesChanged() bool {
+	nodes, err := a.nodes()
+	if err != nil {
+		slog.Error("finding nodes", "error", err)
+		return false
 	}
+	return slices.ContainsFunc(nodes, func(n node) bool { _, ok := a.inForce[n]; return !ok })
 }
 
 // apply computes the rules and sets them on every node that has others. A node
 // that fails, as one that is being removed, does not hold the others; it is
 // tried again at the next recheck.
 func (a *agent) apply() {
+	start := time.Now()
+	defer func() { a.applied, a.took = time.Now(), time.Since(start) }()
 	nodes, err := a.nodes()
 	if err != nil {
 		slog.Error("finding nodes", "error", err)

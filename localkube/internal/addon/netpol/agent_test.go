@@ -2,6 +2,7 @@ package netpol
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -154,4 +155,52 @@ func TestAgentFollowsPoliciesAndNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new policy holds", denied)
+}
+
+func TestAgentTakesAWaveOfPods(t *testing.T) {
+	n := newTestNet(t)
+	const count = 50
+	var objects []runtime.Object
+	for i := range count {
+		objects = append(objects, pod("shop", fmt.Sprint("pod-", i), "", nil))
+	}
+	socket := startAgent(t, n, fake.NewClientset(objects...))
+	answers := make(chan error, count)
+	for i := range count {
+		go func() {
+			answers <- assign.Call(t.Context(), socket, assign.Request{
+				Namespace: "shop", Name: fmt.Sprint("pod-", i), Address: netip.AddrFrom4([4]byte{10, 213, 129, byte(100 + i)}), NetNS: n.inode("n1"),
+			})
+		}()
+	}
+	for range count {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSameRules(t *testing.T) {
+	base := pod("shop", "web", webIP, map[string]string{"app": "web"})
+	tests := map[string]struct {
+		change func(*corev1.Pod)
+		want   bool
+	}{
+		"nothing":   {func(*corev1.Pod) {}, true},
+		"readiness": {func(p *corev1.Pod) { p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady}} }, true},
+		"start":     {func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }, true},
+		"end":       {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, false},
+		"labels":    {func(p *corev1.Pod) { p.Labels = nil }, false},
+		"address":   {func(p *corev1.Pod) { p.Status.PodIP = dbIP }, false},
+		"namesake":  {func(p *corev1.Pod) { p.UID = "another" }, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			changed := base.DeepCopy()
+			test.change(changed)
+			if got := sameRules(base, changed); got != test.want {
+				t.Errorf("same rules: %v, want %v", got, test.want)
+			}
+		})
+	}
 }

@@ -216,7 +216,7 @@ func endpoints(in snapshot) []endpoint {
 	byAddr := map[netip.Addr]endpoint{}
 	for _, pod := range in.pods {
 		name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-		if pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if pod.Spec.HostNetwork || finished(pod) {
 			continue
 		}
 		addr, fresh := in.assigned[name]
@@ -238,6 +238,10 @@ func endpoints(in snapshot) []endpoint {
 	}
 	slices.SortFunc(list, func(a, b endpoint) int { return a.addr.Compare(b.addr) })
 	return list
+}
+
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func containerPorts(pod *corev1.Pod) []corev1.ContainerPort {
