@@ -48,10 +48,10 @@ func ourFields(entries []managed) *fieldpath.Set {
 }
 
 // systemManagers are the parts of Kubernetes that complete other people's
-// objects, as they name themselves in managedFields; k3s and localkube run them
-// all under their own name.
+// objects, as they name themselves in managedFields; k3s runs them all under its
+// own name.
 var systemManagers = []string{
-	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager", "k3s", "localkube",
+	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager", "k3s",
 }
 
 // systemAnnotations are written into other people's objects by controllers and

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -91,7 +90,7 @@ func (t *Target) reclaim(ctx context.Context, owner Owner, found map[Identity]*m
 		}
 		ours, asked := owned[live.Namespace]
 		if !asked {
-			namespace, err := t.getMetadata(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), "", live.Namespace)
+			namespace, err := t.getMetadata(ctx, namespaceKind, "", live.Namespace)
 			if err != nil {
 				return fmt.Errorf("reading namespace %s of cluster %s: %w", live.Namespace, t.name, err)
 			}

@@ -31,6 +31,11 @@ kind: PersistentVolumeClaim
 metadata: {name: unused}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 ---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: used}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, labels: {landfall.dev/component: web}}
@@ -41,7 +46,8 @@ spec:
     metadata: {labels: {app: web, landfall.dev/environment: shop, landfall.dev/project: team, landfall.dev/component: web}}
     spec:
       terminationGracePeriodSeconds: 0
-      containers: [{name: web, image: "localkube.internal/pause:1"}]
+      volumes: [{name: used, persistentVolumeClaim: {claimName: used}}]
+      containers: [{name: web, image: "localkube.internal/pause:1", volumeMounts: [{name: used, mountPath: /used}]}]
 `
 
 // settle waits until objects are ready, and gives the last answer.
@@ -83,14 +89,18 @@ func TestReadyFollowsARollout(t *testing.T) {
 		t.Errorf("looking at watched objects made requests:\n%s", diff)
 	}
 
-	containers, _, _ := unstructured.NestedSlice(objs[2].Object, "spec", "template", "spec", "containers")
-	containers[0].(map[string]any)["args"] = []any{"anew"}
-	_ = unstructured.SetNestedSlice(objs[2].Object, containers, "spec", "template", "spec", "containers")
+	differences, err := target.Diff(testContext(t), objs, DiffOptions{Owner: opts.Owner, Namespace: ns})
+	if err != nil || len(differences) > 0 {
+		t.Errorf("what the cluster made of it is drift:\n%s%v", drift(differences, ns), err)
+	}
+
+	web := objs[3]
+	containers, _, _ := unstructured.NestedSlice(web.Object, "spec", "template", "spec", "containers")
 	for range 5 {
 		// Between the apply and the watch's news of it, the old state is still
 		// seen as complete.
 		containers[0].(map[string]any)["args"] = []any{time.Now().String()}
-		_ = unstructured.SetNestedSlice(objs[2].Object, containers, "spec", "template", "spec", "containers")
+		_ = unstructured.SetNestedSlice(web.Object, containers, "spec", "template", "spec", "containers")
 		apply(t, target, objs, opts)
 		if now, err = target.Ready(testContext(t), objs); err != nil || now.AllReady() {
 			t.Fatalf("ready although a new revision was applied this moment: %v, %v", now, err)
@@ -246,11 +256,11 @@ func TestSleepRemembersExactSizes(t *testing.T) {
 		}
 		return drift(differences, ns)
 	}
-	if got := drifted(Asleep(objs)); got != "" {
+	if got := drifted(asleep(objs)); got != "" {
 		t.Errorf("sleep is drift:\n%s", got)
 	}
 	// A deploy while asleep.
-	apply(t, target, Asleep(objs), ApplyOptions{Owner: owner})
+	apply(t, target, asleep(objs), ApplyOptions{Owner: owner})
 	if got := look(); got != "web 0, auto 0, nightly suspended=true" {
 		t.Errorf("after a deploy while asleep: %s", got)
 	}
@@ -264,6 +274,23 @@ func TestSleepRemembersExactSizes(t *testing.T) {
 	if got := drifted(objs); got != "" {
 		t.Errorf("waking up is drift:\n%s", got)
 	}
+}
+
+// asleep gives objects as they are wanted while their environment sleeps:
+// those that say how large they are say zero.
+func asleep(objs []*unstructured.Unstructured) []*unstructured.Unstructured {
+	copies := make([]*unstructured.Unstructured, len(objs))
+	for i, obj := range objs {
+		copies[i] = obj.DeepCopy()
+		spec, _ := copies[i].Object["spec"].(map[string]any)
+		switch {
+		case obj.GetKind() == "CronJob":
+			spec["suspend"] = true
+		case scales(RefOf(obj)) && spec["replicas"] != nil:
+			spec["replicas"] = int64(0)
+		}
+	}
+	return copies
 }
 
 func TestUnreachable(t *testing.T) {

@@ -79,30 +79,6 @@ func (t *Target) Wake(ctx context.Context, sizes []v1alpha1.SleepingObject) erro
 	return t.resize(ctx, sizes)
 }
 
-// Asleep gives copies of objects as they are wanted while their environment
-// sleeps: of size zero, suspended, and without autoscaling in the way.
-func Asleep(objs []*unstructured.Unstructured) []*unstructured.Unstructured {
-	asleep := make([]*unstructured.Unstructured, len(objs))
-	for i, obj := range objs {
-		asleep[i] = obj
-		ref := RefOf(obj)
-		if !scales(ref) && !suspends(ref) {
-			continue
-		}
-		asleep[i] = obj.DeepCopy()
-		spec, ok := asleep[i].Object["spec"].(map[string]any)
-		if !ok {
-			continue
-		}
-		if scales(ref) {
-			spec["replicas"] = int64(0)
-		} else {
-			spec["suspend"] = true
-		}
-	}
-	return asleep
-}
-
 func scales(ref v1alpha1.ObjectRef) bool {
 	switch gvkOf(ref).GroupKind() {
 	case schema.GroupKind{Group: "apps", Kind: "Deployment"}, schema.GroupKind{Group: "apps", Kind: "StatefulSet"}:

@@ -36,10 +36,40 @@ func (b Blocker) String() string { return Describe(b.Object) + " " + b.Message }
 // reverse order of apply, then the namespace. A namespace that was adopted, or
 // is not the owner's, stays. Absent is success.
 func (t *Target) Teardown(ctx context.Context, owner Owner, namespace string, refs []v1alpha1.ObjectRef) ([]Blocker, error) {
-	var custom, definitions, rest []v1alpha1.ObjectRef
+	home, err := t.getMetadata(ctx, namespaceKind, "", namespace)
+	if err != nil {
+		return nil, fmt.Errorf("reading namespace %s of cluster %s: %w", namespace, t.name, err)
+	}
+	if home == nil || home.DeletionTimestamp != nil {
+		// Its contents are the namespace controller's business by now.
+		refs = slices.DeleteFunc(slices.Clone(refs), func(ref v1alpha1.ObjectRef) bool { return ref.Namespace == namespace })
+	}
+	custom, rest, definitions := teardownOrder(refs)
+	if blockers, err := t.pruneBlockers(ctx, custom, owner); err != nil || len(blockers) > 0 {
+		return blockers, err
+	}
+	blockers, err := t.pruneBlockers(ctx, rest, owner)
+	if err != nil {
+		return nil, err
+	}
+	if home != nil {
+		holding, err := t.removeNamespace(ctx, owner, namespace)
+		if err != nil || len(holding) > 0 {
+			// What holds the namespace says more than what is in it.
+			return holding, err
+		}
+	}
+	defined, err := t.pruneBlockers(ctx, definitions, owner)
+	return append(blockers, defined...), err
+}
+
+var namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
+
+// teardownOrder splits objects: custom resources go first, definitions last.
+func teardownOrder(refs []v1alpha1.ObjectRef) (custom, rest, definitions []v1alpha1.ObjectRef) {
 	for _, ref := range refs {
 		switch {
-		case ref.Kind == "Namespace" && ref.APIVersion == "v1":
+		case gvkOf(ref) == namespaceKind:
 		case isDefinition(ref):
 			definitions = append(definitions, ref)
 		case !scheme.Scheme.IsGroupRegistered(gvkOf(ref).Group):
@@ -48,20 +78,7 @@ func (t *Target) Teardown(ctx context.Context, owner Owner, namespace string, re
 			rest = append(rest, ref)
 		}
 	}
-	if blockers, err := t.pruneBlockers(ctx, custom, owner); err != nil || len(blockers) > 0 {
-		return blockers, err
-	}
-	blockers, err := t.pruneBlockers(ctx, rest, owner)
-	if err != nil {
-		return nil, err
-	}
-	more, err := t.removeNamespace(ctx, owner, namespace)
-	if err != nil || len(more) > 0 {
-		// What is in the namespace is named by what holds the namespace.
-		return more, err
-	}
-	defined, err := t.pruneBlockers(ctx, definitions, owner)
-	return append(blockers, defined...), err
+	return custom, rest, definitions
 }
 
 // pruneBlockers deletes objects and names those that are still there.

@@ -118,7 +118,7 @@ func TestTeardownGoesInOrderAndNamesWhatBlocks(t *testing.T) {
 	})
 	unhold(t, target, foreign)
 	tearDown(t, target, owner, ns, objs)
-	if found, err := target.getMetadata(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), "", ns); found != nil || err != nil {
+	if found, err := target.getMetadata(ctx, namespaceKind, "", ns); found != nil || err != nil {
 		t.Errorf("the namespace is still there (%v)", err)
 	}
 	tearDown(t, target, owner, ns, objs)
