@@ -16,9 +16,6 @@ import (
 
 func init() { log.SetLogger(logr.Discard()) }
 
-// pauseImage is on every node already: it only waits for a signal.
-const pauseImage = "localkube.internal/pause:1"
-
 // testTarget connects to the test cluster.
 func testTarget(t *testing.T) *Target {
 	t.Helper()
@@ -77,7 +74,8 @@ func read(t *testing.T, target *Target, obj *unstructured.Unstructured) *unstruc
 	return live
 }
 
-// webApp is a small but whole application. Its pods are never scheduled.
+// webApp is a small but whole application. Its pods are never scheduled. The
+// image is on every node of a local cluster: it only waits for a signal.
 const webApp = `
 apiVersion: v1
 kind: ConfigMap
