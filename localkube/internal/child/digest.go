@@ -14,7 +14,7 @@ import (
 // digestOf stands for all that makes a process what it is, the build of its
 // executable included: another build replaces the process.
 func digestOf(spec plan.Process) (string, error) {
-	build, err := buildOf(spec.Program)
+	build, err := BuildOf(spec.Program)
 	if err != nil {
 		return "", fmt.Errorf("finding the program of %s: %w", spec.Name, err)
 	}
@@ -26,9 +26,9 @@ func digestOf(spec plan.Process) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
-// buildOf identifies the content of an executable: by the build ID that Go's
+// BuildOf identifies the content of an executable: by the build ID that Go's
 // linker leaves, else by size and time.
-func buildOf(path string) (string, error) {
+func BuildOf(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err

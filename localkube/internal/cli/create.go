@@ -84,7 +84,7 @@ func (o *options) printReady(i *cluster.Info) error {
 }
 
 func addWait(command *cobra.Command, wait *time.Duration) {
-	command.Flags().DurationVar(wait, "wait", 2*time.Minute, "how long to wait until it is ready")
+	command.Flags().DurationVar(wait, "wait", 2*time.Minute, "how long to wait until it is done")
 }
 
 func withWait(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {

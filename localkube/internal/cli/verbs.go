@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,30 +79,36 @@ func newNode(o *options) *cobra.Command {
 		Use:   "node",
 		Short: "Stop, start or delete one node, to see what its loss does",
 	}
-	verb := func(use, short, done string, run func(c *cobra.Command, cluster, node string) error) *cobra.Command {
-		return &cobra.Command{
-			Use: use + " NAME NODE", Short: short,
-			Example: fmt.Sprintf("  localkube node %s blue blue-2", use),
-			Args:    exactly(2, "the cluster's NAME and the NODE"),
-			RunE: func(c *cobra.Command, args []string) error {
-				if err := run(c, args[0], args[1]); err != nil {
-					return err
-				}
-				return o.printDone(done, args[1])
-			},
-		}
-	}
 	command.AddCommand(
-		verb("stop", "Stop a node as if its power were cut", "stopped", func(c *cobra.Command, cluster, node string) error {
-			return o.manager().SetNode(c.Context(), cluster, node, state.Stopped)
+		newNodeVerb(o, "stop", "Stop a node as if its power were cut", "stopped", func(ctx context.Context, cluster, node string) error {
+			return o.manager().SetNode(ctx, cluster, node, state.Stopped)
 		}),
-		verb("start", "Start a stopped node and wait until it is ready", "started", func(c *cobra.Command, cluster, node string) error {
-			return o.manager().SetNode(c.Context(), cluster, node, state.Running)
+		newNodeVerb(o, "start", "Start a stopped node and wait until it is ready", "started", func(ctx context.Context, cluster, node string) error {
+			return o.manager().SetNode(ctx, cluster, node, state.Running)
 		}),
-		verb("delete", "Remove a node and its data from the cluster", "deleted", func(c *cobra.Command, cluster, node string) error {
-			return o.manager().DeleteNode(c.Context(), cluster, node)
+		newNodeVerb(o, "delete", "Remove a node and its data from the cluster", "deleted", func(ctx context.Context, cluster, node string) error {
+			return o.manager().DeleteNode(ctx, cluster, node)
 		}),
 	)
+	return command
+}
+
+func newNodeVerb(o *options, use, short, done string, run func(ctx context.Context, cluster, node string) error) *cobra.Command {
+	var wait time.Duration
+	command := &cobra.Command{
+		Use: use + " NAME NODE", Short: short,
+		Example: fmt.Sprintf("  localkube node %s blue blue-2", use),
+		Args:    exactly(2, "the cluster's NAME and the NODE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx, cancel := withWait(c.Context(), wait)
+			defer cancel()
+			if err := run(ctx, args[0], args[1]); err != nil {
+				return err
+			}
+			return o.printDone(done, args[1])
+		},
+	}
+	addWait(command, &wait)
 	return command
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/landfall-dev/landfall/localkube/internal/child"
 	"github.com/landfall-dev/landfall/localkube/internal/fault"
 	"github.com/landfall-dev/landfall/localkube/internal/plan"
 	"github.com/landfall-dev/landfall/localkube/internal/proc"
@@ -63,7 +64,14 @@ func (m Manager) ensureSupervisor(ctx context.Context, l plan.Layout) (int, erro
 	}
 	client := supervisor.NewClient(l.Socket())
 	if supervised {
-		return client.Changed(ctx)
+		if current, err := m.currentBuild(ctx, client); err != nil || current {
+			return client.Changed(ctx)
+		}
+		// One of another build would not know what is new in this one. The
+		// next one takes its processes over.
+		if err := m.killSupervisor(l); err != nil {
+			return 0, err
+		}
 	}
 	process, err := m.launch(l)
 	if err != nil {
@@ -83,6 +91,20 @@ func (m Manager) ensureSupervisor(ctx context.Context, l plan.Layout) (int, erro
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// currentBuild says whether the supervisor runs the same build as we do.
+func (m Manager) currentBuild(ctx context.Context, client *supervisor.Client) (bool, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	build, err := child.BuildOf(self)
+	if err != nil {
+		return false, err
+	}
+	report, err := client.Report(ctx)
+	return report.Build == build, err
 }
 
 // launch starts the supervisor in a session of its own.

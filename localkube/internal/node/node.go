@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/landfall-dev/landfall/localkube/internal/cgroup"
 	"github.com/landfall-dev/landfall/localkube/internal/plan"
 	"github.com/landfall-dev/landfall/localkube/internal/proc"
@@ -96,15 +98,15 @@ func ctr(ctx context.Context, l plan.Layout, n state.Node, args ...string) (stri
 	return string(out), nil
 }
 
-// EndContainers ends every container of the node, and the shims that hold
-// them. The kubelet must be down, or it starts them again.
+// EndContainers ends every container of the node. The kubelet must be down, or
+// it starts them again.
 func EndContainers(l plan.Layout, n state.Node) error {
 	ids, err := containerProcesses(l, n)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		_ = id.Signal(15)
+		_ = id.Signal(unix.SIGTERM)
 	}
 	waitAll(ids, containerGrace)
 	// Whatever is left or was forked meanwhile.
@@ -115,12 +117,17 @@ func EndContainers(l plan.Layout, n state.Node) error {
 	for _, id := range ids {
 		errs = errors.Join(errs, id.Kill())
 	}
-	shims, err := Shims(l, n)
-	errs = errors.Join(errs, err)
-	for _, id := range shims {
-		errs = errors.Join(errs, id.Kill())
-	}
 	return errs
+}
+
+// EndShims ends containerd's helpers, one per pod, which outlive it.
+// containerd must be down, or it clears their traces only in part.
+func EndShims(l plan.Layout, n state.Node) error {
+	shims, err := shims(l, n)
+	for _, id := range shims {
+		err = errors.Join(err, id.Kill())
+	}
+	return err
 }
 
 func containerProcesses(l plan.Layout, n state.Node) ([]proc.ID, error) {
@@ -145,18 +152,23 @@ func waitAll(ids []proc.ID, timeout time.Duration) {
 	}
 }
 
-// Shims returns containerd's helpers on the node, one per pod. They outlive
-// containerd, and are told by its socket on their command line.
-func Shims(l plan.Layout, n state.Node) ([]proc.ID, error) {
+// shims are told from other processes by containerd's socket on their command
+// line.
+func shims(l plan.Layout, n state.Node) ([]proc.ID, error) {
 	all, err := proc.WithEnv(plan.EnvCluster + "=" + l.Cluster.ID)
 	if err != nil {
 		return nil, err
 	}
 	socket := l.ContainerdSocket(n)
 	return slices.DeleteFunc(all, func(id proc.ID) bool {
-		args := id.Args()
-		return len(args) == 0 || !strings.Contains(filepath.Base(args[0]), "shim") || !slices.Contains(args, socket)
+		return !IsShim(id) || !slices.Contains(id.Args(), socket)
 	}), nil
+}
+
+// IsShim says whether the process is one of containerd's helpers.
+func IsShim(id proc.ID) bool {
+	args := id.Args()
+	return len(args) > 0 && strings.HasPrefix(filepath.Base(args[0]), "containerd-shim")
 }
 
 // Clear removes what the ended processes of the node left outside its data:

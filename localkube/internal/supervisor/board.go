@@ -9,6 +9,9 @@ import (
 
 // Report is what the supervisor tells of itself over its socket.
 type Report struct {
+	// PID and Build are the supervisor's process and executable.
+	PID   int    `json:"pid"`
+	Build string `json:"build"`
 	// Generation counts the changes of the desired state that were seen;
 	// Converged is the last one that was reached in full.
 	Generation int `json:"generation"`

@@ -43,14 +43,7 @@ func (s *supervisor) converge(ctx context.Context, l plan.Layout) error {
 	if err := s.board.step("controllers", func() error { return s.startControllers(l) }); err != nil {
 		return err
 	}
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error {
-		return s.board.step("nodes", func() error { return s.startNodes(ctx, l, running) })
-	})
-	parts.Go(func() error {
-		return s.board.step("add-ons", func() error { return s.startAddons(ctx, l) })
-	})
-	if err := parts.Wait(); err != nil {
+	if err := s.startRest(ctx, l, running); err != nil {
 		return err
 	}
 	return s.forgetNodes(ctx, leaving)
@@ -134,6 +127,18 @@ func (s *supervisor) startControllers(l plan.Layout) error {
 	return nil
 }
 
+// startRest starts at once what only needs the API server.
+func (s *supervisor) startRest(ctx context.Context, l plan.Layout, nodes []state.Node) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error {
+		return s.board.step("nodes", func() error { return s.startNodes(ctx, l, nodes) })
+	})
+	parts.Go(func() error {
+		return s.board.step("add-ons", func() error { return s.startAddons(ctx, l) })
+	})
+	return parts.Wait()
+}
+
 func (s *supervisor) startNodes(ctx context.Context, l plan.Layout, nodes []state.Node) error {
 	for _, n := range nodes {
 		for _, p := range l.NodeAgents(n) {
@@ -162,7 +167,10 @@ func (s *supervisor) stopNode(l plan.Layout, n state.Node) error {
 	if err := node.EndContainers(l, n); err != nil {
 		return err
 	}
-	s.group.Stop("containerd@" + n.Name)
+	s.group.Stop(l.Containerd(n, s.machine.Programs).Name)
+	if err := node.EndShims(l, n); err != nil {
+		return err
+	}
 	if err := node.Clear(l, n); err != nil {
 		return err
 	}

@@ -82,7 +82,12 @@ func newSupervisor(store state.Store, l plan.Layout, logger *slog.Logger) (*supe
 	if err != nil {
 		return nil, err
 	}
+	build, err := child.BuildOf(self)
+	if err != nil {
+		return nil, fmt.Errorf("reading own executable: %w", err)
+	}
 	return &supervisor{
+		board: board{report: Report{PID: os.Getpid(), Build: build}},
 		store: store, name: l.Cluster.Name, machine: machine, logger: logger,
 		group: &child.Group{
 			Self:       self,

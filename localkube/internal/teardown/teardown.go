@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/landfall-dev/landfall/localkube/internal/cgroup"
 	"github.com/landfall-dev/landfall/localkube/internal/network"
@@ -26,16 +29,15 @@ const grace = 5 * time.Second
 // only while it runs: mounts, cgroups, namespaces and interfaces. The data
 // stays.
 func Stop(l plan.Layout) error {
-	// Containers come back while a kubelet or containerd runs, so processes
-	// go first, and once more for what containers left.
+	// Containers come back while a kubelet or containerd runs: they go first.
 	if err := endProcesses(l); err != nil {
 		return err
 	}
 	var errs error
 	for _, n := range l.Cluster.Nodes {
-		errs = errors.Join(errs, node.EndContainers(l, n), node.Clear(l, n))
+		errs = errors.Join(errs, node.EndContainers(l, n), node.EndShims(l, n), node.Clear(l, n))
 	}
-	errs = errors.Join(errs, endProcesses(l), node.UnmountBelow(l.Dir))
+	errs = errors.Join(errs, node.UnmountBelow(l.Dir))
 	if errs != nil {
 		return fmt.Errorf("stopping cluster %s: %w", l.Cluster.Name, errs)
 	}
@@ -89,14 +91,16 @@ func Files(l plan.Layout) error {
 	return nil
 }
 
-// endProcesses ends every process that carries the cluster's mark.
+// endProcesses ends every process that carries the cluster's mark, but for the
+// shims, which hold containers.
 func endProcesses(l plan.Layout) error {
 	ids, err := proc.WithEnv(plan.EnvCluster + "=" + l.Cluster.ID)
 	if err != nil {
 		return err
 	}
+	ids = slices.DeleteFunc(ids, node.IsShim)
 	for _, id := range ids {
-		_ = id.Signal(15)
+		_ = id.Signal(unix.SIGTERM)
 	}
 	deadline := time.Now().Add(grace)
 	var errs error
