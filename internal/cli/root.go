@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"github.com/landfall-dev/landfall/internal/cli/apply"
 	"github.com/landfall-dev/landfall/internal/cli/cluster"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -27,6 +28,8 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Command groups, in the order of the help.
@@ -95,6 +98,7 @@ func markStart(cmd *cobra.Command) *bool {
 		if run := cmd.RunE; run != nil {
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				started = true
+				silenceLibraries(cmd)
 				return run(cmd, args)
 			}
 		}
@@ -104,6 +108,17 @@ func markStart(cmd *cobra.Command) *bool {
 	}
 	wrap(cmd)
 	return &started
+}
+
+// silenceLibraries keeps log lines of the Kubernetes libraries off people's
+// terminals: what matters of them comes back as errors. Commands that serve
+// log for themselves.
+func silenceLibraries(cmd *cobra.Command) {
+	if cmd.Name() == "serve" || cmd.Name() == "front-door" {
+		return
+	}
+	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 }
 
 // errorDocument is what programs read of an error.

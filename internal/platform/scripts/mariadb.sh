@@ -9,7 +9,7 @@ if [ ! -d "$home/data" ]; then
   rm -rf "$home/new"
   mkdir "$home/new"
   {
-    echo 'CREATE DATABASE mysql; USE mysql;'
+    printf 'CREATE DATABASE mysql;\nUSE mysql;\n' # a statement a line, as --bootstrap wants
     cat /usr/share/mysql/mysql_system_tables.sql /usr/share/mysql/mysql_performance_tables.sql /usr/share/mysql/mysql_system_tables_data.sql
   } | mariadbd --no-defaults --bootstrap --datadir="$home/new" --innodb-log-file-size=16M
   mv "$home/new" "$home/data"
