@@ -6,6 +6,7 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment/release"
+	"github.com/landfall-dev/landfall/internal/kube"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,8 +21,12 @@ const (
 	contentType corev1.SecretType = "landfall.dev/release"
 	// labelRelease on those Secrets names the release.
 	labelRelease = "landfall.dev/release"
-	// cachedContents is how many releases' contents are kept decoded.
-	cachedContents = 256
+	// cachedContents is how many releases' contents are kept decoded: those of
+	// as many environments, a few hundred kilobytes each.
+	cachedContents = 512
+	// cachedKeeps is of how many releases it is known what is kept for them,
+	// which is some names.
+	cachedKeeps = 16384
 )
 
 // contentCache reads what releases hold, which never changes. Safe for
@@ -29,10 +34,47 @@ const (
 type contentCache struct {
 	live  client.Reader
 	known *lru.Cache // UID of the release → *release.Contents
+	keeps *lru.Cache // UID of the release → keep
+}
+
+// keep is what of a release stays on the cluster while it is retained.
+type keep struct {
+	// config that never changes.
+	config []v1alpha1.ObjectRef
+	// jobs stay once they have completed.
+	jobs []v1alpha1.ObjectRef
 }
 
 func newContentCache(live client.Reader) *contentCache {
-	return &contentCache{live: live, known: lru.New(cachedContents)}
+	return &contentCache{live: live, known: lru.New(cachedContents), keeps: lru.New(cachedKeeps)}
+}
+
+// keep gives what is kept for a release.
+func (c *contentCache) keep(ctx context.Context, rel *v1alpha1.Release) (keep, error) {
+	if known, ok := c.keeps.Get(rel.UID); ok {
+		return known.(keep), nil
+	}
+	var contents *release.Contents
+	if known, ok := c.known.Get(rel.UID); ok {
+		contents = known.(*release.Contents)
+	} else {
+		var err error
+		// Not remembered: it would drive out that of a newest release.
+		if contents, err = c.read(ctx, rel); err != nil {
+			return keep{}, err
+		}
+	}
+	var k keep
+	for _, o := range contents.Desired.Objects() {
+		switch {
+		case isImmutableConfig(o.Object):
+			k.config = append(k.config, kube.RefOf(o.Object))
+		case isJob(o.Object):
+			k.jobs = append(k.jobs, kube.RefOf(o.Object))
+		}
+	}
+	c.keeps.Add(rel.UID, k)
+	return k, nil
 }
 
 // get gives the contents of a release.
@@ -40,6 +82,14 @@ func (c *contentCache) get(ctx context.Context, rel *v1alpha1.Release) (*release
 	if known, ok := c.known.Get(rel.UID); ok {
 		return known.(*release.Contents), nil
 	}
+	contents, err := c.read(ctx, rel)
+	if err == nil {
+		c.known.Add(rel.UID, contents)
+	}
+	return contents, err
+}
+
+func (c *contentCache) read(ctx context.Context, rel *v1alpha1.Release) (*release.Contents, error) {
 	var chunks [][]byte
 	for _, name := range rel.Spec.Contents {
 		secret := &corev1.Secret{}
@@ -52,7 +102,6 @@ func (c *contentCache) get(ctx context.Context, rel *v1alpha1.Release) (*release
 	if err != nil {
 		return nil, fmt.Errorf("reading contents of release %s: %w", rel.Name, err)
 	}
-	c.known.Add(rel.UID, &contents)
 	return &contents, nil
 }
 

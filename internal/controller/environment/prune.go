@@ -75,46 +75,38 @@ func (r *Reconciler) prune(ctx context.Context, s *scope) (string, bool, error) 
 // them: configuration that never changes, which pods of a former generation
 // still read, and completed one-off Jobs, which a rollback must not run again.
 func (r *Reconciler) kept(ctx context.Context, s *scope, releases []v1alpha1.Release) ([]v1alpha1.ObjectRef, error) {
-	var kept []v1alpha1.ObjectRef
-	var jobs []*unstructured.Unstructured
+	var kept, jobs []v1alpha1.ObjectRef
 	for i := range releases {
-		contents, err := r.contents.get(ctx, &releases[i])
+		k, err := r.contents.keep(ctx, &releases[i])
 		if client.IgnoreNotFound(err) != nil {
 			return nil, err
 		}
 		if err != nil {
 			continue // nothing stored, nothing to go back to
 		}
-		for _, o := range contents.Desired.Objects() {
-			switch {
-			case isImmutableConfig(o.Object):
-				kept = append(kept, kube.RefOf(o.Object))
-			case isJob(o.Object):
-				jobs = append(jobs, o.Object)
-			}
-		}
+		kept, jobs = append(kept, k.config...), append(jobs, k.jobs...)
 	}
 	completed, err := r.completed(ctx, s, jobs)
 	return append(kept, completed...), err
 }
 
-// completed gives those of the Jobs that are in the inventory and have
-// completed.
-func (r *Reconciler) completed(ctx context.Context, s *scope, jobs []*unstructured.Unstructured) ([]v1alpha1.ObjectRef, error) {
-	var past []*unstructured.Unstructured
-	applied := map[kube.Identity]bool{}
-	for _, ref := range minus(s.env.Status.Inventory, s.newestRefs()) {
-		applied[kube.IdentityOf(ref)] = true
-	}
-	for _, job := range jobs {
-		if applied[kube.IdentityOf(kube.RefOf(job))] {
-			past = append(past, job)
-		}
-	}
+// completed gives those of the Jobs that former releases have left on the
+// cluster and that have completed.
+func (r *Reconciler) completed(ctx context.Context, s *scope, jobs []v1alpha1.ObjectRef) ([]v1alpha1.ObjectRef, error) {
+	left := minus(s.env.Status.Inventory, s.newestRefs())
+	past := minus(left, minus(left, jobs)) // those that are among both
 	if len(past) == 0 {
 		return nil, nil
 	}
-	readiness, err := s.target.Ready(ctx, past)
+	objs := make([]*unstructured.Unstructured, len(past))
+	for i, ref := range past {
+		objs[i] = &unstructured.Unstructured{}
+		objs[i].SetAPIVersion(ref.APIVersion)
+		objs[i].SetKind(ref.Kind)
+		objs[i].SetNamespace(ref.Namespace)
+		objs[i].SetName(ref.Name)
+	}
+	readiness, err := s.target.Ready(ctx, objs)
 	if err != nil {
 		return nil, err
 	}
