@@ -5,11 +5,13 @@ package serve
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 )
@@ -23,6 +25,8 @@ type flags struct {
 	pprof           string
 	http            string
 	archive         string
+	archiveAge      time.Duration
+	archiveSize     resource.Quantity
 	watchNamespaces []string
 	concurrency     int
 	logLevel        string
@@ -31,7 +35,7 @@ type flags struct {
 
 // New makes the command.
 func New(c *command.Context) *cobra.Command {
-	f := &flags{}
+	f := &flags{archiveSize: resource.MustParse("1Gi")}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the controllers that bring environments to what they say",
@@ -61,6 +65,8 @@ and goes on. Several may run with --leader-elect; one of them works.`,
 	set.StringVar(&f.pprof, "pprof-address", "", "`address` for Go profiles; empty serves none")
 	set.StringVar(&f.http, "http-address", "", "`address` for the gathered logs (/api/v1/logs); empty serves none")
 	set.StringVar(&f.archive, "log-archive", "", "`folder` in which the output of environments is kept; empty keeps none")
+	set.DurationVar(&f.archiveAge, "log-archive-age", 7*24*time.Hour, "how long output is kept")
+	set.Var(&quantity{&f.archiveSize}, "log-archive-size", "how much disk kept output may take; the oldest goes first")
 	set.StringSliceVar(&f.watchNamespaces, "watch-namespace", nil, "project `namespace` to look after; may be repeated; all by default")
 	set.IntVar(&f.concurrency, "concurrency", 16, "how many environments are worked on at once")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -106,4 +112,15 @@ func newLogger(c *command.Context, f *flags) (logr.Logger, error) {
 		return logr.FromSlogHandler(slog.NewJSONHandler(c.Err, opts)), nil
 	}
 	return logr.Logger{}, fault.New(fault.Invalid, "Use text or json.", "reading --log-format %q: unknown", f.logFormat)
+}
+
+// quantity is a flag of Kubernetes' sizes, such as 500Mi.
+type quantity struct{ value *resource.Quantity }
+
+func (q *quantity) String() string { return q.value.String() }
+func (q *quantity) Type() string   { return "size" }
+
+func (q *quantity) Set(text string) (err error) {
+	*q.value, err = resource.ParseQuantity(text)
+	return err
 }

@@ -56,6 +56,9 @@ func newServer(ctx context.Context, config *rest.Config, f *flags, getenv func(s
 		Pool: pool, Resolver: version.New(version.Options{Mirrors: mirrors}), OpenStore: server.Open,
 		Concurrency: f.concurrency, Registerer: metrics.Registry, Reached: crash,
 	})
+	if err == nil {
+		err = addLogs(manager, pool, f)
+	}
 	if err != nil {
 		s.close()
 		return nil, err

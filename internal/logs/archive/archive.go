@@ -208,7 +208,7 @@ func (a *Archive) Append(s Stream, lines []logs.Line, c Checkpoint) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return errClosed
+		return ErrClosed
 	}
 	if a.pending.size >= maxPending {
 		if err := a.flush(); err != nil {
@@ -222,7 +222,8 @@ func (a *Archive) Append(s Stream, lines []logs.Line, c Checkpoint) error {
 	return nil
 }
 
-var errClosed = errors.New("the log archive is closed")
+// ErrClosed says that the archive was closed.
+var ErrClosed = errors.New("the log archive is closed")
 
 // Sizes of blocks, in bytes of text.
 const (
@@ -235,7 +236,7 @@ func (a *Archive) Flush() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return errClosed
+		return ErrClosed
 	}
 	return a.flush()
 }
@@ -275,7 +276,7 @@ func (a *Archive) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-flush.C:
-			if err := a.Flush(); err != nil && !errors.Is(err, errClosed) {
+			if err := a.Flush(); err != nil && !errors.Is(err, ErrClosed) {
 				a.opts.Log.Error("flushing gathered logs", "error", err)
 			}
 		case <-a.seal:

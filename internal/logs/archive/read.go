@@ -47,7 +47,7 @@ func (a *Archive) find(q *logs.Query) ([]wanted, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return nil, errClosed
+		return nil, ErrClosed
 	}
 	if err := a.flush(); err != nil {
 		return nil, err

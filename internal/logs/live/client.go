@@ -29,7 +29,8 @@ type Client struct {
 
 // Timing is how long to wait for what. Zero fields take the defaults.
 type Timing struct {
-	// Answer is how long a node may take to begin to answer. Default 3 s.
+	// Answer is how long a node may take to begin to answer, or be
+	// silent in the middle of it. Default 8 s.
 	Answer time.Duration
 	// Probe is after how long a silence a followed container is asked whether
 	// it is really silent. Default 30 s.
@@ -47,7 +48,7 @@ func (t *Timing) setDefaults() {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&t.Answer, 3 * time.Second}, {&t.Probe, 30 * time.Second},
+		{&t.Answer, 8 * time.Second}, {&t.Probe, 30 * time.Second},
 		{&t.Retry, 500 * time.Millisecond}, {&t.MaxRetry, 15 * time.Second}, {&t.Status, 3 * time.Second},
 	} {
 		if *d.field == 0 {

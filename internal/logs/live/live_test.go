@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/logs"
+	"github.com/landfall-dev/landfall/internal/logs/livetest"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 var quick = Timing{
-	Answer: 150 * time.Millisecond, Probe: 100 * time.Millisecond, Retry: 20 * time.Millisecond,
+	Answer: time.Second, Probe: 100 * time.Millisecond, Retry: 20 * time.Millisecond,
 	MaxRetry: 100 * time.Millisecond, Status: 50 * time.Millisecond,
 }
 
@@ -102,12 +103,21 @@ func (c *collected) waitFor(t *testing.T, line string) {
 	}
 }
 
+func client(t *testing.T, f *livetest.Cluster) *Client {
+	t.Helper()
+	c, err := New(f.Config(), quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // follow follows the fake cluster until the test ends.
-func follow(t *testing.T, f *fakeCluster, opts Options) *collected {
+func follow(t *testing.T, f *livetest.Cluster, opts Options) *collected {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	opts.Namespace, opts.Follow = "shop", true
-	session, err := f.client(quick).Open(ctx, opts)
+	session, err := client(t, f).Open(ctx, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +134,17 @@ func follow(t *testing.T, f *fakeCluster, opts Options) *collected {
 }
 
 func TestOnceReadsAllContainersInOrder(t *testing.T) {
-	f := newFakeCluster(t)
+	f := livetest.New(t)
 	for pod := range 60 { // more than any cap on streams
-		f.run(fmt.Sprint("web-", pod), "n1", web)
+		f.Run(fmt.Sprint("web-", pod), "n1", web)
 	}
 	var want []string
 	for i := range 240 {
 		text := fmt.Sprint("line ", i)
 		want = append(want, text)
-		f.write(fmt.Sprint("web-", i%60), start.Add(time.Duration(i)*time.Millisecond), text)
+		f.Write(fmt.Sprint("web-", i%60), start.Add(time.Duration(i)*time.Millisecond), text)
 	}
-	session, err := f.client(quick).Open(t.Context(), Options{Namespace: "shop"})
+	session, err := client(t, f).Open(t.Context(), Options{Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,13 +166,13 @@ func TestOnceReadsAllContainersInOrder(t *testing.T) {
 }
 
 func TestOnceGoesOnWithoutDeadNode(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.run("web-2", "n2", web)
-	f.write("web-1", start, "alive")
-	f.write("web-2", start, "unheard")
-	f.do(func() { f.dead["n2"] = true })
-	session, err := f.client(quick).Open(t.Context(), Options{Namespace: "shop"})
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Run("web-2", "n2", web)
+	f.Write("web-1", start, "alive")
+	f.Write("web-2", start, "unheard")
+	f.Do(func() { f.Dead["n2"] = true })
+	session, err := client(t, f).Open(t.Context(), Options{Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +187,7 @@ func TestOnceGoesOnWithoutDeadNode(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "node n2 does not answer: no answer in time") {
 		t.Errorf("error %v does not name the node", err)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
 	want := []string{"alive", "stalled: cannot be read: node n2 does not answer: no answer in time"}
@@ -187,16 +197,16 @@ func TestOnceGoesOnWithoutDeadNode(t *testing.T) {
 }
 
 func TestFollowResumesBrokenStreams(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "line 0")
-	f.do(func() { f.cutAt = 100 }) // every third line or so
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "line 0")
+	f.Do(func() { f.CutAt = 100 }) // every third line or so
 	sink := follow(t, f, Options{})
 	want := []string{"line 0"}
 	for i := 1; i < 60; i++ {
 		text := fmt.Sprint("line ", i)
 		want = append(want, text)
-		f.write("web-1", start.Add(time.Duration(i/5)*300*time.Millisecond), text) // five share a nanosecond
+		f.Write("web-1", start.Add(time.Duration(i/5)*300*time.Millisecond), text) // five share a nanosecond
 		if i%7 == 0 {
 			time.Sleep(3 * time.Millisecond)
 		}
@@ -205,32 +215,32 @@ func TestFollowResumesBrokenStreams(t *testing.T) {
 }
 
 func TestFollowMarksRestartAndLosesNothing(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "one")
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "one")
 	sink := follow(t, f, Options{})
 	sink.wait(t, "one")
-	f.write("web-1", start.Add(1), "last words")
-	f.restart("web-1", 3)
-	f.write("web-1", start.Add(2), "two")
+	f.Write("web-1", start.Add(1), "last words")
+	f.Restart("web-1", 3)
+	f.Write("web-1", start.Add(2), "two")
 	sink.waitUnordered(t, "one", "last words", "two", "restart: container restarted (exit code 3, Error), restart 1")
 }
 
 func TestFollowSaysWhenInstancesWereMissed(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "one")
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "one")
 	sink := follow(t, f, Options{})
 	sink.wait(t, "one")
-	f.do(func() { f.dead["n1"], f.cutAt = true, 1 })
-	f.write("web-1", start.Add(1), "two")
-	f.restart("web-1", 1)
-	f.write("web-1", start.Add(2), "unheard")
-	f.restart("web-1", 1)
-	f.write("web-1", start.Add(3), "previous")
-	f.restart("web-1", 1)
-	f.write("web-1", start.Add(4), "current")
-	f.do(func() { f.dead["n1"], f.cutAt = false, 0 })
+	f.Do(func() { f.Dead["n1"], f.CutAt = true, 1 })
+	f.Write("web-1", start.Add(1), "two")
+	f.Restart("web-1", 1)
+	f.Write("web-1", start.Add(2), "unheard")
+	f.Restart("web-1", 1)
+	f.Write("web-1", start.Add(3), "previous")
+	f.Restart("web-1", 1)
+	f.Write("web-1", start.Add(4), "current")
+	f.Do(func() { f.Dead["n1"], f.CutAt = false, 0 })
 	deadline := time.Now().Add(5 * time.Second)
 	for !slices.Contains(sink.have(), "current") && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
@@ -245,36 +255,36 @@ func TestFollowSaysWhenInstancesWereMissed(t *testing.T) {
 }
 
 func TestFollowPodsComeAndGo(t *testing.T) {
-	f := newFakeCluster(t)
+	f := livetest.New(t)
 	sink := follow(t, f, Options{})
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "hello")
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "hello")
 	sink.wait(t, "hello")
-	f.write("web-1", start.Add(1), "goodbye")
-	f.end("web-1")
+	f.Write("web-1", start.Add(1), "goodbye")
+	f.End("web-1")
 	sink.wait(t, "hello", "goodbye")
-	f.remove("web-1")
-	f.run("web-2", "n1", web)
-	f.write("web-2", start.Add(2), "successor")
+	f.Remove("web-1")
+	f.Run("web-2", "n1", web)
+	f.Write("web-2", start.Add(2), "successor")
 	sink.wait(t, "hello", "goodbye", "successor")
 }
 
 func TestFollowMarksRotation(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "one")
-	f.do(func() { f.refuse["n1"] = true })
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "one")
+	f.Do(func() { f.Refuse["n1"] = true })
 	sink := follow(t, f, Options{})
 	sink.wait(t, "stalled: node n1 does not answer: Get https://n:10250: dial tcp: connection refused; trying again")
-	f.do(func() { delete(f.refuse, "n1") })
+	f.Do(func() { delete(f.Refuse, "n1") })
 	sink.waitUnordered(t, "one",
 		"stalled: node n1 does not answer: Get https://n:10250: dial tcp: connection refused; trying again",
 		"resumed: node n1 answers again")
-	f.do(func() { f.cutAt = 1 })
-	f.write("web-1", start.Add(time.Second), "lost in rotation")
-	f.rotate("web-1")
-	f.write("web-1", start.Add(2*time.Second), "two")
-	f.do(func() { f.cutAt = 0 })
+	f.Do(func() { f.CutAt = 1 })
+	f.Write("web-1", start.Add(time.Second), "lost in rotation")
+	f.Rotate("web-1")
+	f.Write("web-1", start.Add(2*time.Second), "two")
+	f.Do(func() { f.CutAt = 0 })
 	deadline := time.Now().Add(5 * time.Second)
 	for !slices.Contains(sink.have(), "two") && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
@@ -285,30 +295,30 @@ func TestFollowMarksRotation(t *testing.T) {
 }
 
 func TestFollowHealsStreamThatFellSilent(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
-	f.write("web-1", start, "one")
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Write("web-1", start, "one")
 	sink := follow(t, f, Options{})
 	sink.wait(t, "one")
-	f.do(func() { f.frozen = true })
-	f.write("web-1", start.Add(time.Second), "two")
+	f.Do(func() { f.Frozen = true })
+	f.Write("web-1", start.Add(time.Second), "two")
 	sink.wait(t, "one", "two") // over a new request: the stream brings nothing
 }
 
 func TestFollowOneDeadNodeDoesNotHoldTheRest(t *testing.T) {
-	f := newFakeCluster(t)
-	f.do(func() { f.dead["n2"] = true })
-	f.run("web-1", "n1", web)
+	f := livetest.New(t)
+	f.Do(func() { f.Dead["n2"] = true })
+	f.Run("web-1", "n1", web)
 	for i := range 20 {
-		f.run(fmt.Sprint("dead-", i), "n2", web)
+		f.Run(fmt.Sprint("dead-", i), "n2", web)
 	}
 	sink := follow(t, f, Options{})
-	f.write("web-1", time.Now(), "alive")
+	f.Write("web-1", time.Now(), "alive")
 	stalled := "stalled: node n2 does not answer: no answer in time; trying again"
 	sink.waitFor(t, "alive")
 	sink.waitFor(t, stalled)
-	f.do(func() { delete(f.dead, "n2") })
-	f.write("dead-7", time.Now(), "back")
+	f.Do(func() { delete(f.Dead, "n2") })
+	f.Write("dead-7", time.Now(), "back")
 	sink.waitFor(t, "back")
 	count := 0
 	for _, l := range sink.have() {
@@ -322,18 +332,18 @@ func TestFollowOneDeadNodeDoesNotHoldTheRest(t *testing.T) {
 }
 
 func TestFromGoesOnAtPosition(t *testing.T) {
-	f := newFakeCluster(t)
-	f.run("web-1", "n1", web)
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
 	var position logs.Position
 	for i := range 9 {
 		at := start.Add(time.Duration(i/3) * 10)
-		f.write("web-1", at, fmt.Sprint(i))
+		f.Write("web-1", at, fmt.Sprint(i))
 		if i < 5 {
 			position.Note(at.UnixNano())
 		}
 	}
-	f.restart("web-1", 1)
-	f.write("web-1", start.Add(time.Second), "new instance")
+	f.Restart("web-1", 1)
+	f.Write("web-1", start.Add(time.Second), "new instance")
 	sink := follow(t, f, Options{From: func(types.UID, string) (int32, logs.Position, bool) { return 0, position, true }})
 	sink.waitUnordered(t, "5", "6", "7", "8", "new instance", "restart: container restarted (exit code 1, Error), restart 1")
 }

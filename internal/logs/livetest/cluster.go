@@ -1,4 +1,6 @@
-package live
+// Package livetest is an API server with pods and their logs, for tests of
+// what reads logs: one that can be broken as told.
+package livetest
 
 import (
 	"context"
@@ -18,12 +20,11 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// fakeCluster is an API server with pods and their logs, which keeps the
-// rules of the real one: sinceTime in whole seconds, previous, tailLines,
+// Cluster is an API server with pods of namespace "shop" and their logs, which
+// keeps the rules of the real one: sinceTime in whole seconds, previous, tailLines,
 // follow that ends with the container, no headers before the first line. It
 // breaks as told.
-type fakeCluster struct {
-	t      *testing.T
+type Cluster struct {
 	server *httptest.Server
 
 	mu      sync.Mutex
@@ -31,17 +32,19 @@ type fakeCluster struct {
 	files   map[string][]string // "pod/instance" → stamped lines
 	version int
 	changed chan struct{}
-	dead    map[string]bool // nodes that do not answer
-	refuse  map[string]bool // nodes that refuse connections
-	cutAt   int             // followed streams break after so many bytes; 0 never
-	frozen  bool            // followed streams bring nothing
-	opened  int             // log requests
+	// The rest is changed by Do only.
+
+	Dead   map[string]bool // nodes that do not answer
+	Refuse map[string]bool // nodes that refuse connections
+	CutAt  int             // followed streams break after so many bytes; 0 never
+	Frozen bool            // followed streams bring nothing
 }
 
-func newFakeCluster(t *testing.T) *fakeCluster {
-	f := &fakeCluster{
-		t: t, pods: map[string]*corev1.Pod{}, files: map[string][]string{}, changed: make(chan struct{}),
-		dead: map[string]bool{}, refuse: map[string]bool{},
+// New starts a cluster that ends with the test.
+func New(t *testing.T) *Cluster {
+	f := &Cluster{
+		pods: map[string]*corev1.Pod{}, files: map[string][]string{}, changed: make(chan struct{}),
+		Dead: map[string]bool{}, Refuse: map[string]bool{},
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods", f.servePods)
@@ -54,16 +57,11 @@ func newFakeCluster(t *testing.T) *fakeCluster {
 	return f
 }
 
-func (f *fakeCluster) client(timing Timing) *Client {
-	c, err := New(&rest.Config{Host: f.server.URL}, timing)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return c
-}
+// Config reaches the cluster.
+func (f *Cluster) Config() *rest.Config { return &rest.Config{Host: f.server.URL} }
 
-// do changes the cluster and wakes everybody who waits.
-func (f *fakeCluster) do(change func()) {
+// Do changes the cluster and wakes everybody who waits.
+func (f *Cluster) Do(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
@@ -72,9 +70,9 @@ func (f *fakeCluster) do(change func()) {
 	f.changed = make(chan struct{})
 }
 
-// run adds a pod with one running container named main.
-func (f *fakeCluster) run(name, node string, labels map[string]string) {
-	f.do(func() {
+// Run adds a pod with one running container named main.
+func (f *Cluster) Run(name, node string, labels map[string]string) {
+	f.Do(func() {
 		f.pods[name] = &corev1.Pod{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 			ObjectMeta: metav1.ObjectMeta{
@@ -90,8 +88,8 @@ func (f *fakeCluster) run(name, node string, labels map[string]string) {
 }
 
 // status changes the state of the pod's container.
-func (f *fakeCluster) status(name string, change func(*corev1.ContainerStatus)) {
-	f.do(func() {
+func (f *Cluster) status(name string, change func(*corev1.ContainerStatus)) {
+	f.Do(func() {
 		pod := f.pods[name].DeepCopy()
 		pod.ResourceVersion = strconv.Itoa(f.version + 1)
 		change(&pod.Status.ContainerStatuses[0])
@@ -99,36 +97,40 @@ func (f *fakeCluster) status(name string, change func(*corev1.ContainerStatus)) 
 	})
 }
 
-func (f *fakeCluster) restart(name string, exitCode int32) {
+// Restart begins a new instance of the pod's container.
+func (f *Cluster) Restart(name string, exitCode int32) {
 	f.status(name, func(s *corev1.ContainerStatus) {
 		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: "Error"}
 		s.RestartCount++
 	})
 }
 
-func (f *fakeCluster) end(name string) {
+// End ends the pod's container for good.
+func (f *Cluster) End(name string) {
 	f.status(name, func(s *corev1.ContainerStatus) {
 		s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
 	})
 }
 
-func (f *fakeCluster) remove(name string) { f.do(func() { delete(f.pods, name) }) }
+// Remove deletes the pod, and its logs with it.
+func (f *Cluster) Remove(name string) { f.Do(func() { delete(f.pods, name) }) }
 
-// write adds a line to the current instance's log.
-func (f *fakeCluster) write(name string, at time.Time, text string) {
-	f.do(func() {
+// Write adds a line to the current instance's log.
+func (f *Cluster) Write(name string, at time.Time, text string) {
+	f.Do(func() {
 		key := f.key(name, 0)
 		f.files[key] = append(f.files[key], at.UTC().Format("2006-01-02T15:04:05.000000000Z")+" "+text+"\n")
 	})
 }
 
-func (f *fakeCluster) key(pod string, back int32) string {
+func (f *Cluster) key(pod string, back int32) string {
 	return fmt.Sprintf("%s/%d", pod, f.pods[pod].Status.ContainerStatuses[0].RestartCount-back)
 }
 
-func (f *fakeCluster) rotate(name string) { f.do(func() { f.files[f.key(name, 0)] = nil }) }
+// Rotate empties the current log.
+func (f *Cluster) Rotate(name string) { f.Do(func() { f.files[f.key(name, 0)] = nil }) }
 
-func (f *fakeCluster) servePods(w http.ResponseWriter, r *http.Request) {
+func (f *Cluster) servePods(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Query().Get("watch") == "" {
 		f.mu.Lock()
@@ -144,7 +146,7 @@ func (f *fakeCluster) servePods(w http.ResponseWriter, r *http.Request) {
 }
 
 // watchPods sends what is different from the last look.
-func (f *fakeCluster) watchPods(w http.ResponseWriter, r *http.Request) {
+func (f *Cluster) watchPods(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("sendInitialEvents") == "true" {
 		w.WriteHeader(http.StatusUnprocessableEntity) // as a server without streaming lists
 		json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Failure", Code: 422, Reason: metav1.StatusReasonInvalid})
@@ -184,17 +186,16 @@ func (f *fakeCluster) watchPods(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fakeCluster) serveLog(w http.ResponseWriter, r *http.Request) {
+func (f *Cluster) serveLog(w http.ResponseWriter, r *http.Request) {
 	name, q := r.PathValue("pod"), r.URL.Query()
 	follow := q.Get("follow") == "true"
 	f.mu.Lock()
-	f.opened++
 	pod, changed := f.pods[name], f.changed
 	var node string
 	if pod != nil {
 		node = pod.Spec.NodeName
 	}
-	dead, refuse := f.dead[node], f.refuse[node]
+	dead, refuse := f.Dead[node], f.Refuse[node]
 	f.mu.Unlock()
 	switch {
 	case pod == nil:
@@ -211,13 +212,13 @@ func (f *fakeCluster) serveLog(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		f.mu.Lock()
-		dead, changed = f.dead[node], f.changed
+		dead, changed = f.Dead[node], f.changed
 		f.mu.Unlock()
 	}
 	f.copyLog(r.Context(), w, name, q.Get("previous") == "true", follow, q.Get("sinceTime"), q.Get("tailLines"))
 }
 
-func (f *fakeCluster) copyLog(ctx context.Context, w http.ResponseWriter, name string, previous, follow bool, since, tail string) {
+func (f *Cluster) copyLog(ctx context.Context, w http.ResponseWriter, name string, previous, follow bool, since, tail string) {
 	back := int32(0)
 	if previous {
 		back = 1
@@ -238,7 +239,7 @@ func (f *fakeCluster) copyLog(ctx context.Context, w http.ResponseWriter, name s
 	}
 	for {
 		f.mu.Lock()
-		lines, changed, cutAt, frozen := f.files[key], f.changed, f.cutAt, f.frozen && follow
+		lines, changed, cutAt, frozen := f.files[key], f.changed, f.CutAt, f.Frozen && follow
 		running := f.pods[name] != nil && f.key(name, back) == key && f.pods[name].Status.ContainerStatuses[0].State.Terminated == nil
 		f.mu.Unlock()
 		for ; next < len(lines) && !frozen; next++ {

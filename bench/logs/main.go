@@ -1,0 +1,98 @@
+// Command logs measures how many lines a second `landfall logs` brings, against
+// stern on the same pods, one after the other, several times in one run. It
+// makes a local cluster of its own and removes it. Run it by `make bench-logs`.
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+type options struct {
+	landfall string
+	stern    string
+	pods     int
+	lines    int
+	pairs    int
+	keep     bool
+}
+
+func main() {
+	log.SetFlags(log.Ltime)
+	ctrllog.SetLogger(logr.Discard())
+	opts := options{}
+	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	flag.StringVar(&opts.stern, "stern", "v1.33.1", "`version` of stern to compare with, or the path of a binary")
+	flag.IntVar(&opts.pods, "pods", 8, "how many pods print")
+	flag.IntVar(&opts.lines, "lines", 30_000, "how many lines each of them prints")
+	flag.IntVar(&opts.pairs, "pairs", 5, "how often each side runs")
+	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, opts); err != nil {
+		log.Print("bench-logs: ", err)
+		stop()
+		os.Exit(3)
+	}
+}
+
+func run(ctx context.Context, opts options) (err error) {
+	b, err := setUp(ctx, opts)
+	if b != nil {
+		defer func() { err = cmp.Or(err, b.tearDown()) }()
+	}
+	if err != nil {
+		return err
+	}
+	return b.measure(ctx)
+}
+
+// measure runs both sides in turns and compares their medians.
+func (b *bench) measure(ctx context.Context) error {
+	sides := []*side{
+		{name: "stern", command: b.sternCommand},
+		{name: "landfall", command: b.landfallCommand},
+	}
+	want := b.opts.pods * b.opts.lines
+	for turn := range b.opts.pairs + 1 {
+		for _, s := range sides {
+			took, err := b.count(ctx, s, want)
+			if err != nil {
+				return fmt.Errorf("running %s: %w", s.name, err)
+			}
+			if turn > 0 { // the first turn warms the page cache
+				s.rates = append(s.rates, float64(want)/took.Seconds())
+			}
+			log.Printf("%-8s %d lines in %s", s.name, want, took.Round(time.Millisecond))
+		}
+		slices.Reverse(sides)
+	}
+	slices.SortFunc(sides, func(a, b *side) int { return cmp.Compare(a.name, b.name) })
+	landfall, stern := median(sides[0].rates), median(sides[1].rates)
+	fmt.Printf("BENCH logs-lines-per-second %.0f lines/s goal none holds\n", landfall)
+	fmt.Printf("BENCH logs-lines-per-second-stern %.0f lines/s goal none holds\n", stern)
+	ratio, verdict := landfall/stern, "short"
+	if ratio >= 1 {
+		verdict = "holds"
+	}
+	fmt.Printf("BENCH logs-lines-per-second-ratio %.2f ratio goal >=1 %s\n", ratio, verdict)
+	return nil
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
