@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -120,7 +122,7 @@ func Up(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitReady(ctx, c, install.objects, o); err != nil {
+	if err := awaitReady(ctx, c, access, install.objects, o); err != nil {
 		return nil, err
 	}
 	return &Result{
@@ -159,6 +161,21 @@ func pushAll(ctx context.Context, o Options, access Access, images []builtImage)
 	}
 	step.Done("%d new, %d there already", sent, len(images)-sent)
 	return references, nil
+}
+
+func awaitReady(ctx context.Context, c client.Client, access Access, objects []*unstructured.Unstructured, o Options) error {
+	logs, err := kubernetes.NewForConfig(access.Config)
+	if err != nil {
+		return fmt.Errorf("reaching cluster %s: %w", access.Cluster, err)
+	}
+	w := wait{client: c, logs: logs, workloads: workloadsOf(objects)}
+	step := o.Progress.Step("wait until ready")
+	if err := w.ready(ctx, o.Timeout, step); err != nil {
+		step.Fail(err)
+		return err
+	}
+	step.Done("%d workloads", len(w.workloads))
+	return nil
 }
 
 // imageNames lists the images that the options need.

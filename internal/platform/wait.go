@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,40 +11,54 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
 
 // pollPeriod is how often workloads are looked at while they start.
 const pollPeriod = 250 * time.Millisecond
 
-// awaitReady waits until every workload runs as it should now.
-func awaitReady(ctx context.Context, c client.Client, objects []*unstructured.Unstructured, o Options) error {
-	step := o.Progress.Step("wait until ready")
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+// patience is how often a container may crash before waiting makes no sense.
+const patience = 4
+
+// wait is the wait for workloads.
+type wait struct {
+	client    client.Client
+	logs      kubernetes.Interface
+	workloads []*unstructured.Unstructured
+}
+
+// ready waits until every workload runs as it should now. It gives up before
+// the timeout when a container keeps crashing.
+func (w wait) ready(ctx context.Context, timeout time.Duration, step progress.Step) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	workloads := workloadsOf(objects)
-	var waiting []string
 	for {
-		var err error
-		if waiting, err = notReady(ctx, c, workloads); err == nil && len(waiting) == 0 {
-			step.Done("%d workloads", len(workloads))
+		waiting, err := notReady(ctx, w.client, w.workloads)
+		if err == nil && len(waiting) == 0 {
 			return nil
 		}
 		if err != nil && !transient(ctx, err) {
-			step.Fail(err)
 			return err
 		}
-		step.Count(int64(len(workloads)-len(waiting)), int64(len(workloads)), "workloads")
+		step.Count(int64(len(w.workloads)-len(waiting)), int64(len(w.workloads)), "workloads")
+		if hopeless := w.crashing(ctx, waiting); hopeless != "" {
+			return explain(errors.New(hopeless))
+		}
 		select {
 		case <-ctx.Done():
-			err := explainWait(context.WithoutCancel(ctx), c, waiting, ctx.Err())
-			step.Fail(err)
-			return err
+			return explain(fmt.Errorf("%w: %s", ctx.Err(), w.troubles(context.WithoutCancel(ctx), waiting)))
 		case <-time.After(pollPeriod):
 		}
 	}
+}
+
+func explain(cause error) error {
+	return fault.New(fault.Failed, "Look closer with `kubectl -n "+Namespace+" describe pods`, then run the same command again.",
+		"waiting until Landfall is ready: %w", cause)
 }
 
 func workloadsOf(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
@@ -82,33 +97,51 @@ func transient(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
 }
 
-// explainWait says which workloads are missing and why, as far as their pods
-// tell.
-func explainWait(ctx context.Context, c client.Client, waiting []string, cause error) error {
-	var reasons []string
+// crashing describes the first workload whose container crashes for ever.
+func (w wait) crashing(ctx context.Context, waiting []string) string {
 	for _, name := range waiting {
-		reasons = append(reasons, name+": "+podTrouble(ctx, c, name))
-	}
-	return fault.New(fault.Failed, "Look closer with `kubectl -n "+Namespace+" describe pods`, then run the same command again.",
-		"waiting until Landfall is ready: %w: %s", cause, strings.Join(reasons, "; "))
-}
-
-func podTrouble(ctx context.Context, c client.Client, name string) string {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(Namespace), client.MatchingLabels(labels(name))); err != nil {
-		return "its pods cannot be read: " + err.Error()
-	}
-	for i := range pods.Items {
-		if trouble := troubleOf(&pods.Items[i]); trouble != "" {
-			return trouble
+		for _, pod := range w.pods(ctx, name) {
+			for _, container := range pod.Status.ContainerStatuses {
+				if container.RestartCount >= patience && container.State.Waiting != nil {
+					return fmt.Sprintf("%s crashed %d times; its last words: %s", name, container.RestartCount, w.lastWords(ctx, &pod))
+				}
+			}
 		}
 	}
-	if len(pods.Items) == 0 {
-		return "it has no pod yet"
+	return ""
+}
+
+// troubles says why each workload is not ready, as far as its pods tell.
+func (w wait) troubles(ctx context.Context, waiting []string) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	reasons := make([]string, len(waiting))
+	for i, name := range waiting {
+		reasons[i] = name + ": it has no pod yet"
+		for _, pod := range w.pods(ctx, name) {
+			reasons[i] = name + ": " + troubleOf(&pod)
+		}
 	}
-	return "its pod is not ready yet"
+	return strings.Join(reasons, "; ")
+}
+
+// pods gives none when they cannot be read: they only serve explanations.
+func (w wait) pods(ctx context.Context, name string) []corev1.Pod {
+	var pods corev1.PodList
+	if err := w.client.List(ctx, &pods, client.InNamespace(Namespace), client.MatchingLabels(labels(name))); err != nil {
+		return nil
+	}
+	return pods.Items
+}
+
+// lastWords are the last lines of the container that crashed.
+func (w wait) lastWords(ctx context.Context, pod *corev1.Pod) string {
+	options := &corev1.PodLogOptions{Previous: true, TailLines: ptr(int64(4)), LimitBytes: ptr(int64(4096))}
+	text, err := w.logs.CoreV1().Pods(Namespace).GetLogs(pod.Name, options).DoRaw(ctx)
+	if err != nil {
+		return "not to be had: " + err.Error()
+	}
+	return strings.Join(strings.Fields(string(text)), " ")
 }
 
 func troubleOf(pod *corev1.Pod) string {
@@ -122,5 +155,5 @@ func troubleOf(pod *corev1.Pod) string {
 			return strings.TrimSpace(waiting.Reason + " " + waiting.Message)
 		}
 	}
-	return ""
+	return "its pod is not ready yet"
 }
