@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -227,4 +229,37 @@ func ExampleParseMirrors() {
 	mirrors, err := version.ParseMirrors("localhost:5001=http://10.89.0.1:5000")
 	fmt.Println(mirrors["localhost:5001"], err)
 	// Output: http://10.89.0.1:5000 <nil>
+}
+
+// TestPin: charts run what their tags point to now; what we may not look up
+// stays for the nodes to find, what does not exist is an error.
+func TestPin(t *testing.T) {
+	host, _ := server(t)
+	digest := push(t, host+"/web:1", "linux", runtime.GOARCH)
+	desired := func(images ...string) *environment.Desired {
+		var containers []any
+		for _, image := range images {
+			containers = append(containers, map[string]any{"name": "x", "image": image})
+		}
+		return &environment.Desired{Stages: []environment.Stage{{Objects: []environment.Object{{Object: &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "x"},
+			"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}},
+		}}}}}}}
+	}
+	r := version.New(version.Options{})
+	d := desired(host+"/web:1", "127.0.0.1:1/private:1")
+	if err := version.Pin(context.Background(), r, d); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Images(); len(got) != 1 || got[0] != "127.0.0.1:1/private:1" {
+		t.Errorf("left by tag: %v", got)
+	}
+	text, err := d.Stages[0].Objects[0].Object.MarshalJSON()
+	if err != nil || !strings.Contains(string(text), host+"/web@"+digest) {
+		t.Errorf("got %s, %v", text, err)
+	}
+	err = version.Pin(context.Background(), r, desired(host+"/web:2"))
+	if fault.ClassOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
 }
