@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -77,9 +78,11 @@ type builtImage struct {
 
 // build makes the named images, two at a time.
 func (b Builder) build(ctx context.Context, names []string, step progress.Step) ([]builtImage, error) {
+	controller := sync.OnceValues(b.controller)
 	makers := map[string]func(context.Context) (v1.Image, error){
-		imageController: b.controller, imageFrontDoor: b.frontDoor,
-		imageMariaDB: b.mariadb, imageRedis: b.redis, imageVersityGW: b.versitygw,
+		imageController: func(context.Context) (v1.Image, error) { return controller() },
+		imageFrontDoor:  func(ctx context.Context) (v1.Image, error) { return b.frontDoor(ctx, controller) },
+		imageMariaDB:    b.mariadb, imageRedis: b.redis, imageVersityGW: b.versitygw,
 	}
 	images := make([]builtImage, len(names))
 	var done atomic.Int64
@@ -120,7 +123,7 @@ func push(ctx context.Context, registry string, images []builtImage, step progre
 	return references, sent, nil
 }
 
-func (b Builder) controller(context.Context) (v1.Image, error) {
+func (b Builder) controller() (v1.Image, error) {
 	return image.Build(b.Cache, b.Program, nil, image.Config{Entrypoint: []string{programPath(b.Program)}})
 }
 
@@ -128,8 +131,8 @@ func programPath(program string) string { return "/usr/local/bin/" + filepath.Ba
 
 // frontDoor is the controller's image, whose layers the registry has, with
 // HAProxy on top.
-func (b Builder) frontDoor(ctx context.Context) (v1.Image, error) {
-	base, err := b.controller(ctx)
+func (b Builder) frontDoor(ctx context.Context, controller func() (v1.Image, error)) (v1.Image, error) {
+	base, err := controller()
 	if err != nil {
 		return nil, err
 	}

@@ -72,6 +72,7 @@ func (i *install) apply(ctx context.Context) (map[string]int, error) {
 		ssa.Owner{Field: fieldManager, Group: "landfall.dev"})
 	manager.SetConcurrency(4)
 	options := ssa.DefaultApplyOptions()
+	options.ForceSelector = map[string]string{annotationReplaceable: "true"}
 	options.WaitInterval, options.WaitTimeout = 100*time.Millisecond, time.Minute
 	set, err := manager.ApplyAllStaged(ctx, i.objects, options)
 	if err != nil {

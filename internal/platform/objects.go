@@ -23,6 +23,9 @@ import (
 // nobody runs everything; images have the same user.
 const nobody = 65532
 
+// annotationReplaceable: see replaceable.
+const annotationReplaceable = "landfall.dev/replaceable"
+
 // partOf labels what belongs to the platform.
 const partOf = "app.kubernetes.io/part-of"
 
@@ -134,7 +137,7 @@ func (p plan) controller() []client.Object {
 		VolumeMounts:   []corev1.VolumeMount{{Name: "logs", MountPath: logsFolder}, {Name: "tmp", MountPath: "/tmp"}},
 		ReadinessProbe: httpProbe("health", "/readyz", 1),
 		LivenessProbe:  httpProbe("health", "/healthz", 20),
-		Resources:      requests("50m", "96Mi", "512Mi"),
+		Resources:      requests("50m", "96Mi", "1Gi"), // charts are rendered beside it: internal/environment/confine
 	}
 	if p.mirrors != "" {
 		container.Env = append(container.Env, corev1.EnvVar{Name: "LANDFALL_REGISTRY_MIRRORS", Value: p.mirrors})
@@ -148,7 +151,7 @@ func (p plan) controller() []client.Object {
 	}
 	return []client.Object{
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("landfall-logs"), Spec: claim("5Gi")},
-		&appsv1.Deployment{ObjectMeta: named(controllerName), Spec: appsv1.DeploymentSpec{
+		&appsv1.Deployment{ObjectMeta: replaceable(controllerName), Spec: appsv1.DeploymentSpec{
 			Replicas: ptr(int32(1)), Selector: selector(controllerName),
 			Strategy:             appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
 			RevisionHistoryLimit: ptr(int32(1)),
@@ -197,7 +200,7 @@ func (p plan) frontDoor() []client.Object {
 			ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.IngressClass},
 			Spec:       networkingv1.IngressClassSpec{Controller: "landfall.dev/front-door"},
 		},
-		&appsv1.DaemonSet{ObjectMeta: named(frontDoorName), Spec: appsv1.DaemonSetSpec{
+		&appsv1.DaemonSet{ObjectMeta: replaceable(frontDoorName), Spec: appsv1.DaemonSetSpec{
 			Selector:             selector(frontDoorName),
 			RevisionHistoryLimit: ptr(int32(1)),
 			Template:             corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels(frontDoorName)}, Spec: pod},
@@ -211,6 +214,14 @@ func ptr[T any](v T) *T { return &v }
 
 func named(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: labels(name)}
+}
+
+// replaceable marks a workload, which keeps nothing itself, as one to delete
+// and make anew when a field that cannot change has changed.
+func replaceable(name string) metav1.ObjectMeta {
+	meta := named(name)
+	meta.Annotations = map[string]string{annotationReplaceable: "true"}
+	return meta
 }
 
 func labels(name string) map[string]string { return map[string]string{"app.kubernetes.io/name": name} }

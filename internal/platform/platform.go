@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -168,7 +169,7 @@ func awaitReady(ctx context.Context, c client.Client, access Access, objects []*
 	if err != nil {
 		return fmt.Errorf("reaching cluster %s: %w", access.Cluster, err)
 	}
-	w := wait{client: c, logs: logs, workloads: workloadsOf(objects)}
+	w := wait{client: c, logs: logs, workloads: workloadsOf(objects), restarts: map[types.UID]int32{}}
 	step := o.Progress.Step("wait until ready")
 	if err := w.ready(ctx, o.Timeout, step); err != nil {
 		step.Fail(err)

@@ -114,8 +114,10 @@ func (p plan) store(store string) []client.Object {
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: named(name), Data: toBytes(secret)},
 		service(name, corev1.ServicePort{Name: "store", Port: s.port, TargetPort: intstr.FromString("store")}),
-		&appsv1.StatefulSet{ObjectMeta: named(name), Spec: appsv1.StatefulSetSpec{
+		&appsv1.StatefulSet{ObjectMeta: replaceable(name), Spec: appsv1.StatefulSetSpec{
 			Replicas: ptr(int32(1)), ServiceName: name, Selector: selector(name),
+			// The other policy waits for a broken pod before it replaces it.
+			PodManagementPolicy:  appsv1.ParallelPodManagement,
 			RevisionHistoryLimit: ptr(int32(1)),
 			Template:             corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels(name)}, Spec: pod},
 			VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: claim("5Gi")}},

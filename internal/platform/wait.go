@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,6 +30,9 @@ type wait struct {
 	client    client.Client
 	logs      kubernetes.Interface
 	workloads []*unstructured.Unstructured
+	// restarts of each pod when it was first seen: crashes of before do not
+	// count, the change may have been made to end them.
+	restarts map[types.UID]int32
 }
 
 // ready waits until every workload runs as it should now. It gives up before
@@ -102,8 +106,12 @@ func (w wait) crashing(ctx context.Context, waiting []string) string {
 	for _, name := range waiting {
 		for _, pod := range w.pods(ctx, name) {
 			for _, container := range pod.Status.ContainerStatuses {
-				if container.RestartCount >= patience && container.State.Waiting != nil {
-					return fmt.Sprintf("%s crashed %d times; its last words: %s", name, container.RestartCount, w.lastWords(ctx, &pod))
+				if _, seen := w.restarts[pod.UID]; !seen {
+					w.restarts[pod.UID] = container.RestartCount
+				}
+				crashes := container.RestartCount - w.restarts[pod.UID]
+				if crashes >= patience && container.State.Waiting != nil {
+					return fmt.Sprintf("%s crashed %d times; its last words: %s", name, crashes, w.lastWords(ctx, &pod))
 				}
 			}
 		}
