@@ -27,8 +27,13 @@ const (
 	// variable names the function in the environment of its process.
 	variable = "LANDFALL_CONFINED"
 
-	maxMemory = 512 << 20
-	maxStack  = 128 << 20
+	// maxMemory of one process. Two of them and the program itself fit into the
+	// limit of the controller's pod, internal/platform: beyond it the kernel
+	// would end all of them.
+	maxMemory = 256 << 20
+	maxStack  = 64 << 20
+	// maxProcesses at a time; more calls wait.
+	maxProcesses = 2
 	// exitMemory is how the process says that it used too much memory.
 	exitMemory = 97
 )
@@ -78,9 +83,18 @@ func (e *LimitError) Error() string {
 	return e.Part + " " + e.Limit
 }
 
+// processes holds a place for each that runs.
+var processes = make(chan struct{}, maxProcesses)
+
 // Call runs the function. The error is a *LimitError, what the function itself
 // returned, or a failure to run it at all.
 func (c *Confined) Call(ctx context.Context, limits Limits, input []byte) ([]byte, error) {
+	select {
+	case processes <- struct{}{}:
+		defer func() { <-processes }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	limited, cancel := context.WithTimeout(ctx, limits.Time)
 	defer cancel()
 	executable, err := os.Executable()
@@ -122,6 +136,7 @@ func (c *Confined) environment() []string {
 // that tells success from failure, then the result or the error's text.
 func serve(f Function) int {
 	debug.SetMaxStack(maxStack)
+	debug.SetMemoryLimit(maxMemory * 3 / 4) // collect garbage rather than give up
 	go watchMemory()
 	http.DefaultTransport = offline{}
 	http.DefaultClient = &http.Client{Transport: offline{}}
@@ -130,20 +145,21 @@ func serve(f Function) int {
 		return 1
 	}
 	output, err := call(f, input)
+	outcome := succeeded
 	if err != nil {
-		output = append([]byte{failed}, err.Error()...)
-	} else {
-		output = append([]byte{succeeded}, output...)
+		outcome, output = failed, []byte(err.Error())
 	}
-	if _, err := os.Stdout.Write(output); err != nil {
-		return 1
+	for _, part := range [][]byte{{outcome}, output} {
+		if _, err := os.Stdout.Write(part); err != nil {
+			return 1
+		}
 	}
 	return 0
 }
 
 const (
-	succeeded = '+'
-	failed    = '-'
+	succeeded byte = '+'
+	failed    byte = '-'
 )
 
 func call(f Function, input []byte) (output []byte, err error) {
