@@ -205,7 +205,8 @@ func (t *Tool) run(ctx context.Context, args []string, progress func(string)) (s
 		return "", fmt.Errorf("running localkube: %w", err)
 	}
 	tail := follow(stderr, progress)
-	return out.String(), t.outcome(ctx, args, tail, cmd.Wait())
+	err = cmd.Wait() // before out is read: it is complete only now
+	return out.String(), t.outcome(ctx, args, tail, err)
 }
 
 // follow gives every line to progress and returns the last few.
