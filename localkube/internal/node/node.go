@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,9 @@ const containerGrace = 5 * time.Second
 // Prepare writes the node's configuration files and makes its folders and its
 // cgroup.
 func Prepare(l plan.Layout, n state.Node, m plan.Machine) error {
+	if err := removeShimSockets(l, n); err != nil {
+		return err
+	}
 	for _, dir := range []string{"kubelet", "pods", "plugins", "run", "opt", "cni/addresses"} {
 		if err := os.MkdirAll(l.NodePath(n, dir), 0o700); err != nil {
 			return fmt.Errorf("preparing node %s: %w", n.Name, err)
@@ -189,8 +193,9 @@ func Clear(l plan.Layout, n state.Node) error {
 	)
 }
 
-// removeShimSockets removes the sockets that shims keep in a folder shared by
-// every containerd of the machine; each pod's state names its own.
+// removeShimSockets removes the sockets of dead shims. They are in a folder
+// shared by every containerd of the machine; each pod's state names its own,
+// until containerd clears the pod away.
 func removeShimSockets(l plan.Layout, n state.Node) error {
 	files, err := filepath.Glob(filepath.Join(l.NodeRunDir(n), "io.containerd.runtime.v2.task", "*", "*", "address"))
 	if err != nil {
@@ -203,7 +208,7 @@ func removeShimSockets(l plan.Layout, n state.Node) error {
 			continue
 		}
 		socket := strings.TrimPrefix(strings.TrimSpace(string(data)), "unix://")
-		if err == nil && strings.HasPrefix(socket, "/run/containerd/s/") {
+		if err == nil && strings.HasPrefix(socket, "/run/containerd/s/") && !answers(socket) {
 			err = os.Remove(socket)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -211,6 +216,15 @@ func removeShimSockets(l plan.Layout, n state.Node) error {
 		}
 	}
 	return errs
+}
+
+func answers(socket string) bool {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // RemoveCNIResults removes what the CNI library cached of the network, in a

@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,15 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +25,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/landfall-dev/landfall/localkube/internal/image"
 )
 
 const (
@@ -134,35 +132,12 @@ func (l *localkube) image(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the test pod: %v\n%s", err, out)
 	}
-	content, err := os.ReadFile(program)
+	pod, err := image.OfProgram(program, "")
 	if err != nil {
-		t.Fatal(err)
-	}
-	var files bytes.Buffer
-	w := tar.NewWriter(&files)
-	header := &tar.Header{Name: "testpod", Mode: 0o755, Size: int64(len(content))}
-	if err := errors.Join(w.WriteHeader(header), write(w, content), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture, config.Config.Entrypoint = runtime.GOOS, runtime.GOARCH, []string{"/testpod"}
-	if image, err = mutate.ConfigFile(image, config); err != nil {
 		t.Fatal(err)
 	}
 	archive := program + ".tar"
-	if err := tarball.WriteToFile(archive, name.MustParseReference(imageRef), image); err != nil {
+	if err := tarball.WriteToFile(archive, name.MustParseReference(imageRef), pod); err != nil {
 		t.Fatal(err)
 	}
 	return archive
@@ -382,9 +357,4 @@ func readAll(response *http.Response) (string, error) {
 		err = fmt.Errorf("%s: %s", response.Status, data)
 	}
 	return string(data), err
-}
-
-func write(w io.Writer, data []byte) error {
-	_, err := w.Write(data)
-	return err
 }
