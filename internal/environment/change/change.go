@@ -65,7 +65,7 @@ func Deploy(env *v1alpha1.Environment, bp *v1alpha1.Blueprint, current *v1alpha1
 func keepRunning(env *v1alpha1.Environment, bp *v1alpha1.Blueprint, running []v1alpha1.ReleaseComponent) {
 	for _, c := range running {
 		component := find(bp, c.Name)
-		if c.Version == "" || !takesVersion(component) {
+		if !takesVersion(component) || isOwn(component, c.Version, c.Image) {
 			continue
 		}
 		wanted, set := env.Spec.Versions[c.Name]
@@ -122,6 +122,13 @@ func takesVersion(c *v1alpha1.Component) bool {
 	return true
 }
 
+// isOwn says that a running version was not chosen by anybody: there is none,
+// or it is that of a chart (recorded as NAME:VERSION@DIGEST) whose environments
+// choose one of its values instead.
+func isOwn(c *v1alpha1.Component, version, recorded string) bool {
+	return version == "" || c.Chart != nil && c.Chart.VersionPath != "" && strings.Contains(recorded, ":"+version+"@")
+}
+
 func knownComponents(bp *v1alpha1.Blueprint, versions map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
 		if find(bp, name) == nil {
@@ -166,7 +173,7 @@ func From(source *v1alpha1.Environment, bp *v1alpha1.Blueprint, name string) (*v
 		},
 	}
 	for _, c := range from.Status.Components {
-		if c.Version != "" && takesVersion(find(bp, c.Name)) {
+		if component := find(bp, c.Name); takesVersion(component) && !isOwn(component, c.Version, c.Image) {
 			setVersions(env, map[string]string{c.Name: pinned(bp, c)})
 		}
 	}

@@ -19,6 +19,7 @@ func shop() *v1alpha1.Blueprint {
 			{Name: "web", Image: "localhost:5001/shop/web:1"},
 			{Name: "worker", Image: "localhost:5001/shop/worker:1"},
 			{Name: "board", Chart: &v1alpha1.Chart{Repository: "oci://example.org/board", Version: "0.3.0"}},
+			{Name: "sign", Chart: &v1alpha1.Chart{Archive: []byte("…"), VersionPath: "image.tag"}},
 		}},
 	}
 }
@@ -42,7 +43,7 @@ func TestDeploySetsVersionsAndEndsARollback(t *testing.T) {
 
 func TestDeployNamesUnknownComponents(t *testing.T) {
 	err := Deploy(&v1alpha1.Environment{}, shop(), nil, map[string]string{"wbe": "4"})
-	if fault.ClassOf(err) != fault.Invalid || !strings.Contains(err.Error(), "wbe") || !strings.Contains(fault.HintOf(err), "web, worker, board") {
+	if fault.ClassOf(err) != fault.Invalid || !strings.Contains(err.Error(), "wbe") || !strings.Contains(fault.HintOf(err), "web, worker, board, sign") {
 		t.Errorf("got %v (%s)", err, fault.HintOf(err))
 	}
 }
@@ -84,6 +85,7 @@ func TestFromTakesWhatRuns(t *testing.T) {
 		Status: v1alpha1.EnvironmentStatus{Components: []v1alpha1.ComponentStatus{
 			{Name: "web", Version: "2", Image: "localhost:5001/shop/web@sha256:abc"},
 			{Name: "board", Version: "0.3.0", Image: "board:0.3.0@sha256:def"},
+			{Name: "sign", Version: "1.0.0", Image: "sign:1.0.0@sha256:fed"},
 		}},
 	}
 	env, left := From(source, shop(), "pr-1")
