@@ -4,7 +4,6 @@
 package addons
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"fmt"
@@ -15,21 +14,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/landfall-dev/landfall/localkube/internal/image"
 )
 
 const clusterName = "addons"
@@ -129,7 +125,7 @@ func pushTestPod(dir, registry string) (string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the test pod: %w\n%s", err, out)
 	}
-	image, err := imageOf(program)
+	pod, err := image.OfProgram(program, "")
 	if err != nil {
 		return "", err
 	}
@@ -137,50 +133,14 @@ func pushTestPod(dir, registry string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := remote.Write(tag, image); err != nil {
+	if err := remote.Write(tag, pod); err != nil {
 		return "", fmt.Errorf("pushing the test pod: %w", err)
 	}
-	digest, err := image.Digest()
+	digest, err := pod.Digest()
 	if err != nil {
 		return "", err
 	}
 	return tag.Context().Digest(digest.String()).String(), nil
-}
-
-func imageOf(program string) (v1.Image, error) {
-	content, err := os.ReadFile(program)
-	if err != nil {
-		return nil, err
-	}
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	if err := w.WriteHeader(&tar.Header{Name: "testpod", Mode: 0o755, Size: int64(len(content))}); err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(content); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, err
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture = runtime.GOOS, runtime.GOARCH
-	config.Config.Entrypoint = []string{"/testpod"}
-	return mutate.ConfigFile(image, config)
 }
 
 // namespace makes a namespace that goes with the test.
