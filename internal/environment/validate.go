@@ -16,6 +16,8 @@ import (
 const (
 	maxComponents    = 64
 	maxComponentName = 40
+	// maxEnvironmentName is the limit that the API server enforces.
+	maxEnvironmentName = 50
 	// maxLabel is the longest value a label can have.
 	maxLabel = apivalidation.LabelValueMaxLength
 )
@@ -35,12 +37,32 @@ func Validate(bp *v1alpha1.Blueprint) error {
 // fault.Invalid and names every wrong field.
 func ValidateEnvironment(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) error {
 	spec := field.NewPath("spec")
-	errs := validateName(env.Name, field.NewPath("metadata", "name"))
+	errs := validateNamespace(env)
 	errs = append(errs, validateVersions(bp, env, spec.Child("versions"))...)
 	errs = append(errs, validateOverrides(bp, env, spec.Child("overrides"))...)
 	errs = append(errs, validateStoreOverrides(bp, env, spec.Child("stores"))...)
 	errs = append(errs, validateSettings(env, spec)...)
 	return invalid("environment "+shorten(env.Name), errs)
+}
+
+// validateNamespace checks the environment's name, which becomes part of host
+// names, and the namespace, which is the same unless another is given.
+func validateNamespace(env *v1alpha1.Environment) field.ErrorList {
+	path := field.NewPath("metadata", "name")
+	if len(env.Name) > maxEnvironmentName {
+		return field.ErrorList{field.TooLong(path, "", maxEnvironmentName)}
+	}
+	errs := validateName(env.Name, path)
+	if env.Spec.Namespace != "" {
+		path = field.NewPath("spec", "namespace")
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	for _, msg := range apivalidation.IsDNS1123Label(Namespace(env)) {
+		errs = append(errs, field.Invalid(path, shorten(Namespace(env)), "not a namespace's name: "+msg))
+	}
+	return errs
 }
 
 // invalid turns what was found into one error, or nil.
