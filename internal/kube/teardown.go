@@ -144,7 +144,7 @@ func (t *Target) releaseNamespace(ctx context.Context, name string) error {
 }
 
 // namespaceBlockers names what a namespace that is being deleted waits for. The
-// namespace itself comes first.
+// namespace itself comes last: what is in it says more.
 func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namespace) ([]Blocker, error) {
 	self := Blocker{
 		Object:     namespaceRef(namespace.Name),
@@ -153,7 +153,7 @@ func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namesp
 	if len(namespace.Finalizers) > 0 {
 		self.Message = heldBy(namespace.Finalizers)
 	}
-	blockers := []Blocker{self}
+	var blockers []Blocker
 	for _, condition := range namespace.Status.Conditions {
 		if condition.Status != corev1.ConditionTrue {
 			continue
@@ -168,10 +168,10 @@ func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namesp
 			}
 			blockers = append(blockers, remaining...)
 		case corev1.NamespaceDeletionContentFailure:
-			blockers[0].Message = "is being deleted: " + clip(condition.Message, 300)
+			self.Message = "is being deleted: " + clip(condition.Message, 300)
 		}
 	}
-	return blockers, nil
+	return append(blockers, self), nil
 }
 
 // staleAPI matches the groups that the namespace controller could not discover:

@@ -153,7 +153,7 @@ func TestNamespaceBlockersNameBrokenAPIs(t *testing.T) {
 		Message: "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: metrics.k8s.io/v1beta1: stale GroupVersion discovery: metrics.k8s.io/v1beta1",
 	}}}}
 	blockers, err := target.namespaceBlockers(testContext(t), namespace)
-	if err != nil || len(blockers) != 2 || !strings.HasPrefix(blockers[1].String(), "APIService v1beta1.metrics.k8s.io does not answer") {
+	if err != nil || len(blockers) != 2 || !strings.HasPrefix(blockers[0].String(), "APIService v1beta1.metrics.k8s.io does not answer") {
 		t.Errorf("got %v, %v", blockers, err)
 	}
 }
