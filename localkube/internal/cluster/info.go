@@ -31,19 +31,21 @@ const (
 
 // Info is what people are told of a cluster.
 type Info struct {
-	Name       string     `json:"name"`
-	Status     Status     `json:"status"`
-	Error      string     `json:"error,omitempty"`
-	Kubeconfig string     `json:"kubeconfig"`
-	Context    string     `json:"context"`
-	Server     string     `json:"server"`
-	Loopback   string     `json:"loopback"`
-	Registry   string     `json:"registry"`
-	Network    string     `json:"network"`
-	Version    string     `json:"version"`
-	Created    time.Time  `json:"created"`
-	Nodes      []NodeInfo `json:"nodes"`
-	Publish    []string   `json:"publish,omitempty"`
+	Name       string `json:"name"`
+	Status     Status `json:"status"`
+	Error      string `json:"error,omitempty"`
+	Kubeconfig string `json:"kubeconfig"`
+	Context    string `json:"context"`
+	Server     string `json:"server"`
+	Loopback   string `json:"loopback"`
+	Registry   string `json:"registry"`
+	// RegistryAddress is where pods reach the registry, over plain HTTP.
+	RegistryAddress string     `json:"registryAddress"`
+	Network         string     `json:"network"`
+	Version         string     `json:"version"`
+	Created         time.Time  `json:"created"`
+	Nodes           []NodeInfo `json:"nodes"`
+	Publish         []string   `json:"publish,omitempty"`
 }
 
 // NodeInfo is what people are told of a node.
@@ -82,7 +84,7 @@ func (m Manager) Inspect(c *state.Cluster) *Info {
 	info := &Info{
 		Name: c.Name, Kubeconfig: l.Kubeconfig(), Context: l.ContextName(),
 		Server: "https://" + l.APIServer().String(), Loopback: "https://" + l.APIForward().String(),
-		Registry: l.RegistryHost(), Network: c.Network.String(),
+		Registry: l.RegistryHost(), RegistryAddress: l.Registry().String(), Network: c.Network.String(),
 		Version: version.Kubernetes, Created: c.Created,
 	}
 	for _, n := range c.Nodes {

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Egress lets a cluster's network reach other machines by way of the host.
+// Egress lets a cluster's network reach other machines by way of the host, and
+// no other machine reach it.
 type Egress struct {
 	// Bridge is the cluster's.
 	Bridge string
@@ -39,7 +40,7 @@ func (e Egress) Ensure() error {
 			return err
 		}
 	}
-	if err := e.masquerade(); err != nil {
+	if err := e.setTable(); err != nil {
 		return fmt.Errorf("hiding %s behind the host's address: %w", e.Network, err)
 	}
 	return e.acceptForwarding()
@@ -71,9 +72,8 @@ func defaultLinks() ([]string, error) {
 	return names, nil
 }
 
-// masquerade keeps one rule in a table of its own: packets from the network
-// that leave by an interface not ours get the host's address.
-func (e Egress) masquerade() error {
+// setTable writes a table of the cluster's own, anew each time.
+func (e Egress) setTable() error {
 	if err := e.removeTable(); err != nil {
 		return err
 	}
@@ -82,6 +82,14 @@ func (e Egress) masquerade() error {
 		return err
 	}
 	table := conn.AddTable(&nftables.Table{Name: e.Table, Family: nftables.TableFamilyIPv4})
+	e.masquerade(conn, table)
+	e.shut(conn, table)
+	return conn.Flush()
+}
+
+// masquerade gives the host's address to packets from the network that leave
+// by an interface not ours.
+func (e Egress) masquerade(conn *nftables.Conn, table *nftables.Table) {
 	chain := conn.AddChain(&nftables.Chain{
 		Name: "postrouting", Table: table, Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
@@ -92,12 +100,32 @@ func (e Egress) masquerade() error {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceOffset, Len: addressLength},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: addressLength, Mask: mask, Xor: make([]byte, addressLength)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: e.Network.Masked().Addr().AsSlice()},
-		// Comparing only the beginning of the name matches all of that beginning.
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		// Comparing only the beginning of the name matches all of that beginning.
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte(e.OwnLinks)},
 		&expr.Masq{},
 	}})
-	return conn.Flush()
+}
+
+// shut drops what another machine sends to the bridge of its own accord: as
+// the host forwards now, anyone beside it could make it a gateway.
+func (e Egress) shut(conn *nftables.Conn, table *nftables.Table) {
+	chain := conn.AddChain(&nftables.Chain{
+		Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
+	})
+	answers := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
+	none := make([]byte, len(answers))
+	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: append([]byte(e.Bridge), 0)},
+		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte(e.OwnLinks)},
+		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(len(answers)), Mask: answers, Xor: none},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: none},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}})
 }
 
 func (e Egress) removeTable() error {
