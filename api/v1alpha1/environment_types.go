@@ -197,6 +197,11 @@ type EnvironmentStatus struct {
 	// +optional
 	InputsHash string `json:"inputsHash,omitempty"`
 
+	// RefusedInputs identifies inputs whose release was refused, because it
+	// would delete too much; see the annotation landfall.dev/prune-approved.
+	// +optional
+	RefusedInputs string `json:"refusedInputs,omitempty"`
+
 	// LastSuccessful names the newest Release that succeeded.
 	// +optional
 	LastSuccessful string `json:"lastSuccessful,omitempty"`

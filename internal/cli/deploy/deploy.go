@@ -71,7 +71,7 @@ func run(ctx context.Context, c *command.Context, name string, flags deployFlags
 		}
 		env.Spec.Adopt = env.Spec.Adopt || flags.adopt
 		if flags.approvePrune {
-			env.Annotations = with(env.Annotations, v1alpha1.AnnotationPruneApproved, env.Status.InputsHash)
+			env.Annotations = with(env.Annotations, v1alpha1.AnnotationPruneApproved, env.Status.RefusedInputs)
 		}
 		if equality.Semantic.DeepEqual(before, &env.Spec) && !flags.approvePrune {
 			change.Request(env, v1alpha1.AnnotationRedeployRequested, c.Clock())

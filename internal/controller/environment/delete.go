@@ -100,8 +100,7 @@ func (s *scope) deletionWaits(err error) error {
 		return err
 	}
 	if p != nil {
-		p.err = fmt.Errorf("%w; to delete it all the same and leave the rest behind: kubectl annotate -n %s environment %s %s=true",
-			p.err, s.env.Namespace, s.env.Name, v1alpha1.AnnotationAbandon)
+		p.err = fmt.Errorf("%w; `landfall env delete %s --abandon` deletes it all the same and leaves the rest behind", p.err, s.env.Name)
 		return p
 	}
 	s.lookAgain(teardownRecheck)

@@ -111,18 +111,24 @@ func (r *Reconciler) readRelease(ctx context.Context, env *v1alpha1.Environment,
 // ensureRelease makes a release when the environment is to run something else
 // than the newest one.
 func (r *Reconciler) ensureRelease(ctx context.Context, s *scope) error {
-	if s.wanted == nil || r.upToDate(s) {
+	if s.wanted == nil {
+		return nil
+	}
+	s.env.Status.RefusedInputs = ""
+	if r.upToDate(s) {
 		return nil
 	}
 	if p := r.failedBefore(s); p != nil {
-		s.problem = p
+		s.hinder(p)
 		return nil
 	}
 	contents, err := r.render(ctx, s)
 	if err == nil {
 		err = r.checkPrune(ctx, s, contents.Desired)
 	}
-	if errors.As(err, &s.problem) {
+	var p *problem
+	if errors.As(err, &p) {
+		s.hinder(p)
 		r.rememberFailure(s)
 		return nil
 	}
@@ -130,6 +136,14 @@ func (r *Reconciler) ensureRelease(ctx context.Context, s *scope) error {
 		return err
 	}
 	return r.createRelease(ctx, s, contents)
+}
+
+// hinder notes what keeps the release that is wanted from being made.
+func (s *scope) hinder(p *problem) {
+	s.problem = p
+	if p.reason == v1alpha1.ReasonPruneRefused {
+		s.env.Status.RefusedInputs = s.wanted.hash
+	}
 }
 
 // upToDate tells whether the newest release is what is wanted.

@@ -40,8 +40,8 @@ func pruneVerdict(env *v1alpha1.Environment, inventory int, doomed []v1alpha1.Ob
 		return nil
 	}
 	return stalled(v1alpha1.ReasonPruneRefused, fmt.Errorf(
-		"deploying would delete %d of %d objects (%s); if that is meant: kubectl annotate --overwrite -n %s environment %s %s=%s",
-		len(doomed), inventory, listed(doomed), env.Namespace, env.Name, v1alpha1.AnnotationPruneApproved, hash))
+		"deploying would delete %d of %d objects (%s); if that is meant: `landfall deploy %s --approve-prune`",
+		len(doomed), inventory, listed(doomed), env.Name))
 }
 
 // prune forgets old releases, then deletes what neither the newest release nor

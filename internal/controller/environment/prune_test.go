@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestPruneVerdict(t *testing.T) {
@@ -92,4 +94,48 @@ func refs(n int) []v1alpha1.ObjectRef {
 		all[i] = v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: "staging", Name: fmt.Sprintf("c%d", i)}
 	}
 	return all
+}
+
+// A blueprint that suddenly lacks most of its components changes nothing until
+// somebody says that it is meant.
+func TestTooMuchToDeleteIsRefusedUntilApproved(t *testing.T) {
+	w := newWorld(t)
+	bp := &v1alpha1.Blueprint{}
+	if err := w.api.Get(t.Context(), types.NamespacedName{Namespace: "team", Name: "shop"}, bp); err != nil {
+		t.Fatal(err)
+	}
+	whole := bp.Spec.Components
+	for n := range 20 {
+		whole = append(whole, v1alpha1.Component{Name: fmt.Sprintf("worker-%d", n), Image: "shop/web:1", Scale: &v1alpha1.Scale{Min: 1}})
+	}
+	setComponents(w, bp, whole)
+	w.createStaging()
+	w.run()
+	before := w.cluster.state()
+
+	setComponents(w, bp, whole[:2])
+	w.run()
+	env := w.environment()
+	if env.Status.RefusedInputs == "" || !meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionStalled) {
+		t.Fatalf("not refused: %+v", env.Status.Conditions)
+	}
+	if diff := cmp.Diff(before, w.cluster.state()); diff != "" {
+		t.Errorf("refused, and yet the cluster changed:\n%s", diff)
+	}
+
+	w.edit(func(env *v1alpha1.Environment) {
+		env.Annotations[v1alpha1.AnnotationPruneApproved] = env.Status.RefusedInputs
+	})
+	w.run()
+	if env := w.environment(); env.Status.Release != "staging-2" || env.Status.RefusedInputs != "" || strings.Contains(w.cluster.state(), "worker") {
+		t.Errorf("approved, but runs %s:\n%s", env.Status.Release, w.cluster.state())
+	}
+}
+
+func setComponents(w *world, bp *v1alpha1.Blueprint, components []v1alpha1.Component) {
+	w.t.Helper()
+	bp.Spec.Components = components
+	if err := w.api.Update(w.t.Context(), bp); err != nil {
+		w.t.Fatal(err)
+	}
 }

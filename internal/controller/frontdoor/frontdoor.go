@@ -180,7 +180,7 @@ func has(ingress *networkingv1.Ingress, wanted networkingv1.IngressLoadBalancerI
 
 // HasEnvironments says whether a cluster has Landfall's kinds.
 func HasEnvironments(mapper meta.RESTMapper) (bool, error) {
-	_, err := mapper.RESTMapping(v1alpha1.GroupVersion.WithKind("Environment").GroupKind())
+	_, err := mapper.RESTMapping(v1alpha1.GroupVersion.WithKind("Environment").GroupKind(), v1alpha1.GroupVersion.Version)
 	if meta.IsNoMatchError(err) {
 		return false, nil
 	}
