@@ -103,7 +103,7 @@ func (c *collected) waitFor(t *testing.T, line string) {
 	}
 }
 
-func client(t *testing.T, f *livetest.Cluster) *Client {
+func newClient(t *testing.T, f *livetest.Cluster) *Client {
 	t.Helper()
 	c, err := New(f.Config(), quick)
 	if err != nil {
@@ -117,7 +117,7 @@ func follow(t *testing.T, f *livetest.Cluster, opts Options) *collected {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	opts.Namespace, opts.Follow = "shop", true
-	session, err := client(t, f).Open(ctx, opts)
+	session, err := newClient(t, f).Open(ctx, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestOnceReadsAllContainersInOrder(t *testing.T) {
 		want = append(want, text)
 		f.Write(fmt.Sprint("web-", i%60), start.Add(time.Duration(i)*time.Millisecond), text)
 	}
-	session, err := client(t, f).Open(t.Context(), Options{Namespace: "shop"})
+	session, err := newClient(t, f).Open(t.Context(), Options{Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestOnceGoesOnWithoutDeadNode(t *testing.T) {
 	f.Write("web-1", start, "alive")
 	f.Write("web-2", start, "unheard")
 	f.Do(func() { f.Dead["n2"] = true })
-	session, err := client(t, f).Open(t.Context(), Options{Namespace: "shop"})
+	session, err := newClient(t, f).Open(t.Context(), Options{Namespace: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ const ownerTimeout = 2 * time.Second
 const maxOwners = 5
 
 func (o *owners) component(ctx context.Context, pod *corev1.Pod) string {
-	if name := labelled(pod.Labels); name != "" {
+	if name := pod.Labels[v1alpha1.LabelComponent]; name != "" {
 		return name
 	}
 	owner := metav1.GetControllerOf(pod)
@@ -69,7 +69,7 @@ func (o *owners) climb(ctx context.Context, namespace string, owner *metav1.Owne
 		if err != nil {
 			return owner.Name, false
 		}
-		if name := labelled(object.Labels); name != "" {
+		if name := object.Labels[v1alpha1.LabelComponent]; name != "" {
 			return name, true
 		}
 		above := metav1.GetControllerOf(object)
@@ -79,15 +79,6 @@ func (o *owners) climb(ctx context.Context, namespace string, owner *metav1.Owne
 		owner = above
 	}
 	return owner.Name, true
-}
-
-// labelled gives the component where the labels are Landfall's: the component
-// label alone is also used by charts, with a meaning of their own.
-func labelled(labels map[string]string) string {
-	if labels[v1alpha1.LabelEnvironment] == "" {
-		return ""
-	}
-	return labels[v1alpha1.LabelComponent]
 }
 
 // resourceOf guesses the plural, which is regular for all workload kinds.
