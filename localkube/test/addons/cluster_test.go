@@ -58,10 +58,20 @@ func withCluster(run func() int) int {
 	defer c.localkube("delete", clusterName)
 	if err := c.create(); err != nil {
 		fmt.Fprintln(os.Stderr, "creating the cluster of the tests:", err)
+		c.printLogs()
 		return 1
 	}
 	shared = c
 	return run()
+}
+
+// printLogs shows the end of every log, which goes with the cluster.
+func (c *cluster) printLogs() {
+	logs, _ := filepath.Glob(filepath.Join(c.stateDir, clusterName, "logs", "*.log"))
+	for _, path := range logs {
+		text, _ := os.ReadFile(path)
+		fmt.Fprintf(os.Stderr, "== %s\n%s\n", filepath.Base(path), text[max(0, len(text)-4000):])
+	}
 }
 
 func binary() string {
