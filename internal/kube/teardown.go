@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -167,6 +166,9 @@ func (t *Target) namespaceBlockers(ctx context.Context, namespace *corev1.Namesp
 				return nil, err
 			}
 			blockers = append(blockers, remaining...)
+			if len(remaining) == 0 {
+				self.Message = "is being deleted: " + clip(condition.Message, 300)
+			}
 		case corev1.NamespaceDeletionContentFailure:
 			self.Message = "is being deleted: " + clip(condition.Message, 300)
 		}
@@ -208,11 +210,9 @@ func (t *Target) remaining(ctx context.Context, namespace, message string) ([]Bl
 	var blockers []Blocker
 	for _, match := range remainingKind.FindAllStringSubmatch(message, -1) {
 		kind, err := t.Mapper.KindFor(schema.GroupVersionResource{Group: match[2], Resource: match[1]})
-		if meta.IsNoMatchError(err) {
-			continue
-		}
 		if err != nil {
-			return nil, fmt.Errorf("looking for what is left in namespace %s of cluster %s: %w", namespace, t.name, err)
+			// Where discovery is broken the kinds it knows are named all the same.
+			continue
 		}
 		objs, err := t.listMetadata(ctx, collection{kind, namespace})
 		if err != nil {
