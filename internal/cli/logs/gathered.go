@@ -32,7 +32,7 @@ func (f *lokiFlags) addTo(set *pflag.FlagSet, getenv func(string) string) {
 // source gives where gathered logs come from, and what it is called.
 func (f *lokiFlags) source(c *command.Context) (logs.Source, string, error) {
 	if f.address == "" {
-		source, err := archive(c)
+		source, err := archiveOf(c)
 		return source, "the log archive", err
 	}
 	source, err := loki.New(loki.Options{
@@ -52,9 +52,9 @@ const (
 // archiveAnswer is how long the archive may take to begin to answer.
 const archiveAnswer = 5 * time.Second
 
-// archive asks `landfall serve` through the API server, which passes requests
+// archiveOf asks `landfall serve` through the API server, which passes requests
 // on to Services: whoever may read logs needs no other way in.
-func archive(c *command.Context) (logs.Source, error) {
+func archiveOf(c *command.Context) (logs.Source, error) {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return nil, err

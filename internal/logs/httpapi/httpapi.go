@@ -5,7 +5,7 @@
 //	    [&since=TIME][&until=TIME][&grep=REGEX][&tail=N]
 //
 // The answer is one JSON object a line: {"time","component","pod","container",
-// "text"[,"mark"]}, then {"end":true}. Without that last line the answer is not
+// "text"[,"mark"][,"only"]}, then {"end":true}. Without that last line the answer is not
 // complete; {"error":TEXT} in its place says why.
 package httpapi
 
@@ -136,7 +136,7 @@ func answer(ctx context.Context, w http.ResponseWriter, reader logs.Reader) {
 			return
 		}
 		for i := range b.Lines {
-			buf = logs.AppendJSON(buf, &b.Lines[i])
+			buf = appendLine(buf, &b.Lines[i])
 		}
 		b.Release()
 		if _, err := w.Write(buf); err != nil {
@@ -146,6 +146,16 @@ func answer(ctx context.Context, w http.ResponseWriter, reader logs.Reader) {
 			return
 		}
 	}
+}
+
+// appendLine appends one line of an answer: that of `landfall logs -o json`,
+// and whether the container is its pod's only one.
+func appendLine(b []byte, l *logs.Line) []byte {
+	b = logs.AppendJSON(b, l)
+	if l.Origin != nil && l.Origin.Only {
+		b = append(b[:len(b)-len("}\n")], ",\"only\":true}\n"...)
+	}
+	return b
 }
 
 // Client is a Source whose logs are on the other side. Get makes the request;
@@ -177,6 +187,7 @@ type message struct {
 	Component string `json:"component"`
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
+	Only      bool   `json:"only"`
 	Mark      string `json:"mark"`
 	Text      string `json:"text"`
 	Error     string `json:"error"`
@@ -229,7 +240,7 @@ func (r *reader) line(b *logs.Batch) error {
 
 // origin gives one pointer for equal origins.
 func (r *reader) origin(m *message) *logs.Origin {
-	o := logs.Origin{Component: m.Component, Pod: m.Pod, Container: m.Container}
+	o := logs.Origin{Component: m.Component, Pod: m.Pod, Container: m.Container, Only: m.Only}
 	if o == (logs.Origin{}) {
 		return nil
 	}

@@ -26,6 +26,7 @@ import (
 // breaks as told.
 type Cluster struct {
 	server *httptest.Server
+	mux    *http.ServeMux
 
 	mu      sync.Mutex
 	pods    map[string]*corev1.Pod
@@ -49,6 +50,7 @@ func New(t *testing.T) *Cluster {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods", f.servePods)
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/{pod}/log", f.serveLog)
+	f.mux = mux
 	f.server = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()
@@ -59,6 +61,9 @@ func New(t *testing.T) *Cluster {
 
 // Config reaches the cluster.
 func (f *Cluster) Config() *rest.Config { return &rest.Config{Host: f.server.URL} }
+
+// Handle lets the cluster answer more, such as for a Service behind its proxy.
+func (f *Cluster) Handle(pattern string, h http.Handler) { f.mux.Handle(pattern, h) }
 
 // Do changes the cluster and wakes everybody who waits.
 func (f *Cluster) Do(change func()) {
