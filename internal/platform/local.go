@@ -35,23 +35,28 @@ type Local struct {
 	Wait  time.Duration
 }
 
+// Check finds out, before any work is done, whether an existing cluster of the
+// name would do.
+func (l Local) Check(ctx context.Context) error {
+	cluster, err := l.find(ctx)
+	if err != nil || cluster == nil {
+		return err
+	}
+	return l.checkPort(*cluster)
+}
+
 // Ensure makes, starts or finds the cluster.
 func (l Local) Ensure(ctx context.Context, report progress.Reporter) (localcluster.Ready, error) {
-	clusters, err := l.Tool.List(ctx)
+	cluster, err := l.find(ctx)
 	if err != nil {
 		return localcluster.Ready{}, err
 	}
-	at := slices.IndexFunc(clusters, func(c localcluster.Cluster) bool { return c.Name == l.Name })
-	if at < 0 {
+	if cluster == nil {
 		return l.run(report, "create cluster "+l.Name, func(say func(string)) (localcluster.Ready, error) {
 			return l.Tool.Create(ctx, l.Name, localcluster.CreateOptions{
 				Nodes: l.Nodes, Wait: l.Wait, Publish: []string{fmt.Sprintf("127.0.0.1:%d:%d", l.Port, frontDoorPort)},
 			}, say)
 		})
-	}
-	cluster := clusters[at]
-	if err := l.checkPort(cluster); err != nil {
-		return localcluster.Ready{}, err
 	}
 	if cluster.Status == localcluster.StatusReady {
 		report.Step("cluster " + l.Name).Done("runs already")
@@ -60,6 +65,20 @@ func (l Local) Ensure(ctx context.Context, report progress.Reporter) (localclust
 	return l.run(report, "start cluster "+l.Name, func(say func(string)) (localcluster.Ready, error) {
 		return l.Tool.Start(ctx, l.Name, say)
 	})
+}
+
+// find gives nil where there is no cluster of the name.
+func (l Local) find(ctx context.Context) (*localcluster.Cluster, error) {
+	clusters, err := l.Tool.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, cluster := range clusters {
+		if cluster.Name == l.Name {
+			return &cluster, nil
+		}
+	}
+	return nil, nil
 }
 
 // checkPort refuses a port that the existing cluster does not publish.

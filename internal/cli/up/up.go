@@ -75,7 +75,7 @@ date; with nothing to do it is quick.`,
 }
 
 func run(ctx context.Context, c *command.Context, f *flags) error {
-	options, err := f.options(c)
+	options, err := f.options(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func run(ctx context.Context, c *command.Context, f *flags) error {
 	return c.Print(result, func(w io.Writer) error { return printResult(w, c, f, result) })
 }
 
-func (f *flags) options(c *command.Context) (platform.Options, error) {
+func (f *flags) options(ctx context.Context, c *command.Context) (platform.Options, error) {
 	builder, err := platform.NewBuilder(c.Getenv)
 	if err != nil {
 		return platform.Options{}, err
@@ -106,37 +106,48 @@ func (f *flags) options(c *command.Context) (platform.Options, error) {
 	if f.ingressClass == "" && f.port != 80 {
 		options.Routing.Port = int32(f.port)
 	}
-	options.Access = f.accessLocal(c)
-	if OnExisting(c) {
-		if f.registry == "" {
-			return platform.Options{}, fault.New(fault.Invalid, "Give --registry HOST:PORT: a registry that you may push to and the cluster pulls from.",
-				"setting up in a cluster that is there: no registry")
-		}
+	if err := options.Check(); err != nil {
+		return platform.Options{}, err
+	}
+	switch {
+	case !onExisting(c):
+		options.Access, err = f.accessLocal(ctx, c)
+	case f.registry == "":
+		err = fault.New(fault.Invalid, "Give --registry HOST:PORT: a registry that you may push to and the cluster pulls from.",
+			"setting up in a cluster that is there: no registry")
+	default:
 		options.Access = f.accessExisting(c)
 	}
-	return options, options.Check()
+	return options, err
 }
 
-// OnExisting says whether a cluster was chosen by flag, instead of the local
+// onExisting says whether a cluster was chosen by flag, instead of the local
 // one.
-func OnExisting(c *command.Context) bool { return c.Kube.Context != "" || c.Kube.Kubeconfig != "" }
+func onExisting(c *command.Context) bool { return c.Kube.Context != "" || c.Kube.Kubeconfig != "" }
 
 // project is the namespace to prepare. The current context is another
 // cluster's, unless it was chosen.
 func project(c *command.Context) string {
-	if c.Kube.Namespace != "" || OnExisting(c) {
+	if c.Kube.Namespace != "" || onExisting(c) {
 		return c.Namespace()
 	}
 	return "default"
 }
 
-func (f *flags) accessLocal(c *command.Context) func(context.Context) (platform.Access, error) {
+// accessLocal checks what can be checked before anything is done.
+func (f *flags) accessLocal(ctx context.Context, c *command.Context) (func(context.Context) (platform.Access, error), error) {
+	if f.dryRun {
+		return nil, nil
+	}
+	tool, err := localcluster.Find(c.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	local := platform.Local{Tool: tool, Name: f.name, Port: f.port, Nodes: f.nodes, Wait: f.timeout}
+	if err := local.Check(ctx); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) (platform.Access, error) {
-		tool, err := localcluster.Find(c.Getenv)
-		if err != nil {
-			return platform.Access{}, err
-		}
-		local := platform.Local{Tool: tool, Name: f.name, Port: f.port, Nodes: f.nodes, Wait: f.timeout}
 		ready, err := local.Ensure(ctx, c.Progress())
 		if err != nil {
 			return platform.Access{}, err
@@ -145,7 +156,7 @@ func (f *flags) accessLocal(c *command.Context) func(context.Context) (platform.
 			return platform.Access{}, err
 		}
 		return platform.AccessTo(ctx, ready)
-	}
+	}, nil
 }
 
 func (f *flags) accessExisting(c *command.Context) func(context.Context) (platform.Access, error) {
@@ -178,7 +189,7 @@ func printPlan(c *command.Context, options platform.Options) error {
 
 func printResult(w io.Writer, c *command.Context, f *flags, result *platform.Result) error {
 	rows := [][2]string{{"cluster", result.Cluster}, {"registry", result.Registry}}
-	if !OnExisting(c) {
+	if !onExisting(c) {
 		rows = append(rows, [2]string{"context", kubeconfig.ContextName(f.name)})
 	}
 	if result.URL != "" {
