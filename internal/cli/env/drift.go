@@ -63,7 +63,7 @@ func verdict(name string, d *v1alpha1.Drift) error {
 	case v1alpha1.DriftClean:
 		return nil
 	case v1alpha1.DriftDrifted:
-		return fault.New(fault.NotHolding, "`landfall env drift "+name+" --heal` puts it back.", "%s has drifted: %d differences", name, d.Total)
+		return fault.New(fault.NotHolding, "`landfall env drift "+name+" --heal` puts it back.", "%s has drifted: %s", name, ask.Count(d.Total, "difference"))
 	}
 	return fault.New(fault.Failed, "`landfall env get "+name+"` shows the environment.", "whether %s has drifted is unknown: %s", name, d.Reason)
 }

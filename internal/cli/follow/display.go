@@ -123,14 +123,22 @@ func summary(env *v1alpha1.Environment) string {
 			parts = append(parts, fmt.Sprintf("%s %d/%d", c.Name, c.Ready, c.Desired))
 		}
 	}
-	phase := strings.ToLower(string(env.Status.Phase))
-	if phase == "" {
-		phase = "pending"
-	}
+	phase := phaseWords(env.Status.Phase)
 	if len(parts) == 0 {
 		return phase
 	}
 	return phase + "  " + strings.Join(parts, "  ")
+}
+
+// phaseWords is a phase as people write it: "rolling back".
+func phaseWords(phase v1alpha1.Phase) string {
+	switch phase {
+	case "":
+		return "pending"
+	case v1alpha1.PhaseRollingBack:
+		return "rolling back"
+	}
+	return strings.ToLower(string(phase))
 }
 
 // Lines is a failure as a person reads it: object, reason, message, the last

@@ -121,8 +121,8 @@ func figures(s release.Stats) string {
 	if s.Restored > 0 {
 		restore = "time to restore " + s.TimeToRestore.Round(time.Second).String()
 	}
-	return fmt.Sprintf("%d deployments, %.1f a day · change failure rate %.0f %% (%d) · %s",
-		s.Deployments, s.PerDay, 100*s.ChangeFailureRate, s.Failed, restore)
+	return fmt.Sprintf("%s, %.1f a day · change failure rate %.0f %% (%d) · %s",
+		ask.Count(int32(s.Deployments), "deployment"), s.PerDay, 100*s.ChangeFailureRate, s.Failed, restore)
 }
 
 func one(ctx context.Context, c *command.Context, name, number string) error {

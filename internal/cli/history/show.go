@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/follow"
 )
@@ -51,7 +52,7 @@ func proof(d *v1alpha1.Drift) string {
 	case d.State == v1alpha1.DriftUnknown:
 		return "unknown: " + d.Reason
 	}
-	return fmt.Sprintf("%s (%d differences)", d.State, d.Total)
+	return fmt.Sprintf("%s (%s)", d.State, ask.Count(d.Total, "difference"))
 }
 
 func components(w io.Writer, r *v1alpha1.Release) error {

@@ -118,7 +118,7 @@ func proof(c *command.Context, name string, target *v1alpha1.Release, result fol
 	case found == nil || found.State == v1alpha1.DriftUnknown:
 		return fault.New(fault.Failed, "`landfall env drift "+name+"` compares again.", "rolling back %s: done, but not proven", name)
 	case found.State == v1alpha1.DriftDrifted:
-		return fault.New(fault.NotHolding, "`landfall env drift "+name+"` shows the differences.", "rolling back %s: %d differences are left", name, found.Total)
+		return fault.New(fault.NotHolding, "`landfall env drift "+name+"` shows the differences.", "rolling back %s: %s left", name, ask.Count(found.Total, "difference"))
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func sentence(d *v1alpha1.Drift) string {
 	case d.State == v1alpha1.DriftClean:
 		return "compared with the cluster: no difference"
 	case d.State == v1alpha1.DriftDrifted:
-		return fmt.Sprintf("compared with the cluster: %d differences", d.Total)
+		return "compared with the cluster: " + ask.Count(d.Total, "difference")
 	}
 	return "unknown: " + d.Reason
 }
