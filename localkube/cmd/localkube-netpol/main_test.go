@@ -88,3 +88,21 @@ func TestAddFailsClosed(t *testing.T) {
 		})
 	}
 }
+
+// FuzzRequest feeds what a container runtime might send: it may be refused, but
+// never leads to a request that names no pod or no address.
+func FuzzRequest(f *testing.F) {
+	f.Add(containerdArgs, input("/agent.sock"))
+	f.Add("K8S_POD_NAME=", []byte(`{"cniVersion": "1.1.0", "socket": "/s", "prevResult": {"ips": [{"address": "10.0.0.1/33"}]}}`))
+	f.Add("=;=", []byte(`{"cniVersion": "0.1.0", "socket": "/s", "prevResult": {"ip4": {"ip": "10.0.0.1/24"}}}`))
+	f.Fuzz(func(t *testing.T, args string, stdin []byte) {
+		_, result, err := parse(stdin)
+		if err != nil {
+			return
+		}
+		request, err := newRequest(&skel.CmdArgs{Args: args}, result)
+		if err == nil && (request.Name == "" || request.Namespace == "" || !request.Address.Is4()) {
+			t.Errorf("request %+v", request)
+		}
+	})
+}
