@@ -164,6 +164,9 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope, err error) (ctrl.Re
 	if errors.As(err, &p) {
 		s.problem, err = p, nil
 	}
+	if s.problem != nil {
+		s.lookAgain(s.problem.retry)
+	}
 	if err == nil {
 		summarize(s)
 		r.announce(s)

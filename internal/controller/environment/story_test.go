@@ -6,6 +6,8 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/kube"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 )
 
 // The life of an environment, told step by step.
@@ -104,3 +106,40 @@ type kubeTimeout struct{}
 func (kubeTimeout) Error() string   { return "dial tcp 10.0.0.1:6443: i/o timeout" }
 func (kubeTimeout) Timeout() bool   { return true }
 func (kubeTimeout) Temporary() bool { return true }
+
+// Whatever keeps an environment from going on, it tries again by itself.
+func TestEveryProblemIsTriedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		cause  func(*world)
+	}{
+		{v1alpha1.ReasonClusterUnreachable, func(w *world) { w.cluster.failing = kubeTimeout{} }},
+		{v1alpha1.ReasonNotOwned, func(w *world) {
+			w.cluster.notOwned = &kube.NotOwnedError{Objects: refs(1), Owners: []string{"team/other"}}
+		}},
+		{v1alpha1.ReasonVersionNotResolved, func(w *world) { delete(w.registry, "shop/web:1") }},
+		{v1alpha1.ReasonStoreNotReady, func(w *world) { w.delete(&corev1.Secret{}, "team", "landfall-mysql") }},
+		{v1alpha1.ReasonBlueprintNotFound, func(w *world) { w.delete(&v1alpha1.Blueprint{}, "team", "shop") }},
+		{v1alpha1.ReasonClusterNotFound, func(w *world) { w.delete(&v1alpha1.Cluster{}, "", "local") }},
+	} {
+		t.Run(tt.reason, func(t *testing.T) {
+			w := newWorld(t)
+			tt.cause(w)
+			w.createStaging()
+			for range 3 {
+				result, err := w.reconcile()
+				if err != nil {
+					t.Fatal(err)
+				}
+				ready := meta.FindStatusCondition(w.environment().Status.Conditions, v1alpha1.ConditionReady)
+				if ready.Reason != tt.reason {
+					t.Errorf("reason %s, want %s", ready.Reason, tt.reason)
+				}
+				if result.RequeueAfter < time.Second || result.RequeueAfter > 5*time.Minute {
+					t.Errorf("looks again in %s", result.RequeueAfter)
+				}
+				w.now = w.now.Add(time.Second)
+			}
+		})
+	}
+}

@@ -162,6 +162,15 @@ func (w *world) create(o client.Object) {
 	}
 }
 
+func (w *world) delete(o client.Object, namespace, name string) {
+	w.t.Helper()
+	o.SetNamespace(namespace)
+	o.SetName(name)
+	if err := w.api.Delete(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // environment gives the Environment, nil once it is gone.
 func (w *world) environment() *v1alpha1.Environment {
 	w.t.Helper()
