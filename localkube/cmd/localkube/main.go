@@ -15,6 +15,9 @@ import (
 	"github.com/landfall-dev/landfall/localkube/internal/component"
 )
 
+// systemPath is where system programs are; a login shell's PATH may lack it.
+const systemPath = "/usr/local/sbin:/usr/sbin:/sbin"
+
 func main() {
 	if len(os.Args) > 1 {
 		if run, ok := component.Lookup(os.Args[1]); ok {
@@ -23,6 +26,7 @@ func main() {
 			os.Exit(run())
 		}
 	}
+	os.Setenv("PATH", os.Getenv("PATH")+":"+systemPath)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	streams := cli.Streams{Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 	code := cli.Run(ctx, os.Args[1:], streams)

@@ -5,6 +5,8 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +28,9 @@ import (
 
 // containerGrace is how long containers may take to end when a node stops.
 const containerGrace = 5 * time.Second
+
+// criNamespace is where containerd keeps what Kubernetes makes.
+const criNamespace = "k8s.io"
 
 // Prepare writes the node's configuration files and makes its folders and its
 // cgroup.
@@ -92,7 +97,7 @@ func EnsureImage(ctx context.Context, l plan.Layout, n state.Node, ref, archive 
 // ctr runs containerd's own client in the namespace that Kubernetes uses.
 func ctr(ctx context.Context, l plan.Layout, n state.Node, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "ctr",
-		append([]string{"--address", l.ContainerdSocket(n), "--namespace", "k8s.io"}, args...)...)
+		append([]string{"--address", l.ContainerdSocket(n), "--namespace", criNamespace}, args...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -194,24 +199,22 @@ func Clear(l plan.Layout, n state.Node) error {
 }
 
 // removeShimSockets removes the sockets of dead shims. They are in a folder
-// shared by every containerd of the machine; each pod's state names its own,
-// until containerd clears the pod away.
+// shared by every containerd of the machine, and a shim that was killed leaves
+// its own. containerd names them by its address and the pod's sandbox:
+// runtime/v2/shim.SocketAddress.
 func removeShimSockets(l plan.Layout, n state.Node) error {
-	files, err := filepath.Glob(filepath.Join(l.NodeRunDir(n), "io.containerd.runtime.v2.task", "*", "*", "address"))
+	sandboxes, err := filepath.Glob(l.NodePath(n, "containerd", "io.containerd.grpc.v1.cri", "sandboxes", "*"))
 	if err != nil {
 		return err
 	}
 	var errs error
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
+	for _, sandbox := range sandboxes {
+		name := sha256.Sum256([]byte(filepath.Join(l.ContainerdSocket(n), criNamespace, filepath.Base(sandbox))))
+		socket := filepath.Join("/run/containerd/s", hex.EncodeToString(name[:]))
+		if answers(socket) {
 			continue
 		}
-		socket := strings.TrimPrefix(strings.TrimSpace(string(data)), "unix://")
-		if err == nil && strings.HasPrefix(socket, "/run/containerd/s/") && !answers(socket) {
-			err = os.Remove(socket)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = errors.Join(errs, fmt.Errorf("removing shim socket: %w", err))
 		}
 	}

@@ -36,14 +36,14 @@ func memory(limitMiB, gogc int) []string {
 // Etcd keeps the objects. It listens on loopback in the control plane's own
 // network namespace, where only the control plane can reach it.
 func (l Layout) Etcd() Process {
-	return l.controlPlane("etcd", memory(512, 50),
+	return l.controlPlane("etcd", memory(512, 100),
 		"--data-dir", l.path("etcd"),
 		"--listen", fmt.Sprintf("127.0.0.1:%d", etcdPort))
 }
 
 // APIServerProcess serves the Kubernetes API on the bridge.
 func (l Layout) APIServerProcess() Process {
-	return l.controlPlane("kube-apiserver", memory(1536, 50),
+	return l.controlPlane("kube-apiserver", memory(1536, 100),
 		"--advertise-address="+l.ControlPlaneIP().String(),
 		"--bind-address="+l.ControlPlaneIP().String(),
 		fmt.Sprintf("--secure-port=%d", apiServerPort),
@@ -78,7 +78,7 @@ func (l Layout) APIServerProcess() Process {
 // ControllerManager runs the built-in controllers. There is one of it, so it
 // needs no election.
 func (l Layout) ControllerManager() Process {
-	return l.controlPlane("kube-controller-manager", memory(512, 50),
+	return l.controlPlane("kube-controller-manager", memory(512, 100),
 		"--kubeconfig="+l.ClientConfig("kube-controller-manager"),
 		"--authentication-kubeconfig="+l.ClientConfig("kube-controller-manager"),
 		"--authorization-kubeconfig="+l.ClientConfig("kube-controller-manager"),
@@ -101,7 +101,7 @@ func (l Layout) ControllerManager() Process {
 
 // Scheduler binds pods to nodes.
 func (l Layout) Scheduler() Process {
-	return l.controlPlane("kube-scheduler", memory(384, 50),
+	return l.controlPlane("kube-scheduler", memory(384, 100),
 		"--kubeconfig="+l.ClientConfig("kube-scheduler"),
 		"--authentication-kubeconfig="+l.ClientConfig("kube-scheduler"),
 		"--authorization-kubeconfig="+l.ClientConfig("kube-scheduler"),
@@ -125,7 +125,7 @@ func (l Layout) Containerd(n state.Node, programs Programs) Process {
 
 // Kubelet is the node's agent.
 func (l Layout) Kubelet(n state.Node) Process {
-	return l.node("kubelet", n, memory(384, 50),
+	return l.node("kubelet", n, memory(384, 100),
 		"--config="+l.NodePath(n, "kubelet.yaml"),
 		"--kubeconfig="+l.ClientConfig("kubelet@"+n.Name),
 		"--hostname-override="+n.Name,
@@ -140,7 +140,7 @@ func (l Layout) Kubelet(n state.Node) Process {
 
 // KubeProxy leads ClusterIPs and NodePorts to pods, in the node's namespace.
 func (l Layout) KubeProxy(n state.Node) Process {
-	return l.node("kube-proxy", n, memory(256, 50),
+	return l.node("kube-proxy", n, memory(256, 100),
 		"--kubeconfig="+l.ClientConfig("kube-proxy"),
 		"--hostname-override="+n.Name,
 		"--proxy-mode=iptables",

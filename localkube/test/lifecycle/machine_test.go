@@ -2,8 +2,8 @@ package lifecycle
 
 import (
 	"bytes"
-	"errors"
-	"net"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +16,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // footprint is all that a cluster could leave on the machine. Other clusters
@@ -173,35 +172,31 @@ func matching(t *testing.T, mine func(string) bool, patterns ...string) []string
 	return found
 }
 
-// shimSockets are the sockets of containerd's helpers that nobody listens on:
-// leftovers, whose names do not tell whose they are.
-func shimSockets(t *testing.T) map[string]bool {
+// shimSockets are the sockets of containerd's helpers for the pods that the
+// cluster has now. They are in a folder shared with other clusters, named by a
+// hash of containerd's address and the pod's sandbox.
+func (l *localkube) shimSockets(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob("/run/containerd/s/*")
+	nodes := filepath.Join(l.stateDir, clusterName, "nodes")
+	sandboxes, err := filepath.Glob(nodes + "/*/containerd/io.containerd.grpc.v1.cri/sandboxes/*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead := map[string]bool{}
-	for _, path := range paths {
-		conn, err := net.Dial("unix", path)
-		if err == nil {
-			conn.Close()
-		}
-		dead[path] = errors.Is(err, unix.ECONNREFUSED)
+	var sockets []string
+	for _, sandbox := range sandboxes {
+		node := strings.Split(strings.TrimPrefix(sandbox, nodes+"/"), "/")[0]
+		address := filepath.Join(nodes, node, "containerd.sock")
+		sum := sha256.Sum256([]byte(filepath.Join(address, "k8s.io", filepath.Base(sandbox))))
+		sockets = append(sockets, fmt.Sprintf("/run/containerd/s/%x", sum))
 	}
-	return dead
+	return sockets
 }
 
 // assertNoTrace fails unless nothing of the cluster is left.
-func assertNoTrace(t *testing.T, id, stateDir string, socketsBefore map[string]bool) {
+func assertNoTrace(t *testing.T, id, stateDir string) {
 	t.Helper()
 	eventually(t, 5*time.Second, "nothing is left of the cluster", func() (string, bool) {
 		diff := cmp.Diff(footprint{}, takeFootprint(t, id, stateDir))
 		return diff, diff == ""
 	})
-	for socket, dead := range shimSockets(t) {
-		if dead && !socketsBefore[socket] {
-			t.Errorf("a shim's socket is left: %s", socket)
-		}
-	}
 }
