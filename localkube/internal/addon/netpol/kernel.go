@@ -62,10 +62,31 @@ func program(fd int, around surroundings, rules *ruleset) error {
 	if err := w.write(around, rules); err != nil {
 		return fmt.Errorf("preparing network rules: %w", err)
 	}
+	if hasIPv6() {
+		dropIPv6(conn)
+	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("setting network rules: %w", err)
 	}
 	return nil
+}
+
+// dropIPv6 keeps pods from talking by IPv6, which clusters do not use: the
+// addresses that Linux gives every interface by itself would lead around the
+// policies on a node's bridge.
+func dropIPv6(conn *nftables.Conn) {
+	table := &nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv6}
+	drop := nftables.ChainPolicyDrop
+	conn.AddTable(table)
+	conn.AddChain(&nftables.Chain{
+		Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter, Policy: &drop,
+	})
+}
+
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/net/if_inet6")
+	return err == nil
 }
 
 // writer collects the messages of one transaction.
@@ -278,13 +299,23 @@ func socketElements(sockets []socket) []nftables.SetElement {
 // filterBridged makes packets between pods on one bridge pass the rules too,
 // in the network namespace of the calling thread.
 func filterBridged() error {
-	const file = "/proc/sys/net/bridge/bridge-nf-call-iptables"
-	value, err := os.ReadFile(file)
-	if err == nil && strings.TrimSpace(string(value)) != "1" {
-		err = os.WriteFile(file, []byte("1"), 0)
+	files := []string{"bridge-nf-call-iptables"}
+	if hasIPv6() {
+		files = append(files, "bridge-nf-call-ip6tables")
 	}
-	if err != nil {
-		return fmt.Errorf("having bridged packets filtered (kernel module br_netfilter): %w", err)
+	for _, file := range files {
+		if err := switchOn("/proc/sys/net/bridge/" + file); err != nil {
+			return fmt.Errorf("having bridged packets filtered (kernel module br_netfilter): %w", err)
+		}
 	}
 	return nil
+}
+
+// switchOn leaves a setting alone that is on, and may be read-only.
+func switchOn(file string) error {
+	value, err := os.ReadFile(file)
+	if err != nil || strings.TrimSpace(string(value)) == "1" {
+		return err
+	}
+	return os.WriteFile(file, []byte("1"), 0)
 }

@@ -214,6 +214,43 @@ func TestKernel(t *testing.T) {
 	})
 }
 
+// Every interface has an address of IPv6, which no policy speaks of.
+func TestKernelLeavesNoWayAroundByIPv6(t *testing.T) {
+	n := newTestNet(t)
+	local := n.linkLocal("db")
+	if local == "" {
+		t.Skip("this kernel has no IPv6")
+	}
+	n.serve("db", "[::]:3306")
+	address := "[" + local + "%eth0]:3306"
+	eventually(t, "the pods meet by IPv6 while no rules are set", func() bool { return n.reaches("web", address) })
+	n.program(newRuleset())
+	n.check(checks{{"web", address}: false, {"web", dbPod + ":3306"}: true})
+}
+
+// linkLocal is the IPv6 address that the kernel gave the namespace's eth0.
+func (n *testNet) linkLocal(name string) string {
+	n.t.Helper()
+	var found string
+	err := netns.Do(n.prefix+name, func() error {
+		eth0, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		addresses, err := eth0.Addrs()
+		for _, address := range addresses {
+			if ip := address.(*net.IPNet).IP; ip.IsLinkLocalUnicast() {
+				found = ip.String()
+			}
+		}
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return found
+}
+
 // TestKernelTakesManyPods programs what a hundred environments need.
 func TestKernelTakesManyPods(t *testing.T) {
 	n := newTestNet(t)
