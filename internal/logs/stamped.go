@@ -21,6 +21,7 @@ type Stamped struct {
 	origin *Origin
 	keep   func(at int64, text []byte) bool
 	gap    func() bool
+	remark func([]byte) bool
 	fill   bool
 
 	clock    Clock
@@ -46,6 +47,9 @@ type StampedOptions struct {
 	// the log is another one: nothing of it is given, and Next's error is
 	// ErrOtherLog. Nil says true.
 	Gap func() bool
+	// Remark is asked whether to pass on, as a mark, what the kubelet says in
+	// place of lines. Nil says true.
+	Remark func(text []byte) bool
 	// Replaced says that the log is known not to reach back to From, so that
 	// this is no gap.
 	Replaced bool
@@ -56,7 +60,7 @@ var ErrOtherLog = errors.New("the log is another one than before")
 
 // NewStamped reads src, the output of origin.
 func NewStamped(src io.Reader, origin *Origin, opts StampedOptions) *Stamped {
-	s := &Stamped{src: src, origin: origin, keep: opts.Keep, gap: opts.Gap, fill: opts.Fill, position: opts.From, resume: opts.From.Resume()}
+	s := &Stamped{src: src, origin: origin, keep: opts.Keep, gap: opts.Gap, remark: opts.Remark, fill: opts.Fill, position: opts.From, resume: opts.From.Resume()}
 	s.resume.replaced = opts.Replaced
 	return s
 }
@@ -126,8 +130,9 @@ func (s *Stamped) line(b *Batch, line []byte) {
 	switch {
 	case s.cut: // more of the line before, with its time and fate
 		at, text = s.lastTime(), line
-	case !stamped: // a remark of the kubelet's
-		at, text, s.fresh = s.lastTime(), line, true
+	case !stamped:
+		s.markRemark(b, line)
+		return
 	default:
 		gap := false
 		if s.fresh, gap = s.resume.Take(at); gap {
@@ -143,6 +148,15 @@ func (s *Stamped) line(b *Batch, line []byte) {
 	}
 	if s.fresh && (s.keep == nil || s.keep(at, text)) {
 		b.Lines = append(b.Lines, Line{Origin: s.origin, At: at, Text: text})
+	}
+}
+
+// markRemark passes on what the kubelet says in place of lines, such as that it
+// cannot retrieve them.
+func (s *Stamped) markRemark(b *Batch, line []byte) {
+	s.fresh = false // nor is what follows of it
+	if len(line) > 0 && (s.remark == nil || s.remark(line)) {
+		b.Lines = append(b.Lines, Line{Origin: s.origin, At: s.lastTime(), Mark: MarkGap, Text: append([]byte("the node says: "), line...)})
 	}
 }
 

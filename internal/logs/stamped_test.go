@@ -111,7 +111,7 @@ func TestStampedForms(t *testing.T) {
 		"no last newline":    {"2026-11-21T10:00:00.000000001Z a", []string{"1 a"}},
 		"empty text":         {"2026-11-21T10:00:00.000000001Z \n2026-11-21T10:00:00.000000002Z\n", []string{"1 ", "2 "}},
 		"local time":         {"2026-11-21T11:00:00.000000001+01:00 a\n", []string{"1 a"}},
-		"kubelet's remark":   {"2026-11-21T10:00:00.000000007Z a\nunable to read\n", []string{"7 a", "7 unable to read"}},
+		"kubelet's remark":   {"2026-11-21T10:00:00.000000007Z a\nunable to read\n", []string{"7 a", "7 the node says: unable to read"}},
 		"carriage returns":   {"2026-11-21T10:00:00.000000001Z a\rb\r\n", []string{"1 a\rb\r"}},
 		"giant line":         {"2026-11-21T10:00:00.000000003Z " + long + "\n2026-11-21T10:00:00.000000004Z b\n", []string{"3 " + long, "4 b"}},
 		"not UTF-8 and NULs": {"2026-11-21T10:00:00.000000001Z \xff\x00\n", []string{"1 \xff\x00"}},

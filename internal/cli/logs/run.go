@@ -90,7 +90,7 @@ func (s *session) wantsGathered() bool {
 
 // incomplete gives readers' errors the right class and next step.
 func incomplete(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || fault.HintOf(err) != "" {
 		return err
 	}
 	return fault.Wrap(fault.Failed, err, "What could be read is shown. `kubectl get nodes` shows nodes that are down; naming components or --pod leaves the rest out.")
@@ -278,6 +278,7 @@ func (s *session) addGathered(ctx context.Context, starts map[string]logs.Start,
 	case notInstalled(err):
 		return fault.Wrap(fault.Failed, err, "`landfall up` installs the log archive; --loki names a Loki server instead.")
 	}
+	err = fault.Wrap(fault.ClassOf(err), err, "What running containers have is shown. `kubectl get pods -n "+archiveNamespace+"` shows whether the archive runs.")
 	s.merger.Add(name, logs.Failed(err, nil))
 	return nil
 }

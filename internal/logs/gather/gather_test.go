@@ -126,8 +126,7 @@ func TestInstanceBeforeTheFirstLookIsGathered(t *testing.T) {
 	f.Restart("web-1", 1)
 	f.Write("web-1", base.Add(time.Second), "second instance")
 	p := start(t, f, t.TempDir())
-	// The remark has the time of its making, after both.
-	p.wait(t, []string{"why it crashed", "second instance", "container restarted (exit code 1, Error), restart 1"})
+	p.wait(t, []string{"why it crashed", "container restarted (exit code 1, Error), restart 1", "second instance"})
 }
 
 func TestEnvironmentsComeAndGo(t *testing.T) {

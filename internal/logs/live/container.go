@@ -27,6 +27,8 @@ type container struct {
 	// drained: the instance ended and all its output was read.
 	drained  bool
 	caughtUp bool
+	// remarked: the kubelet's reason for giving no lines was passed on.
+	remarked bool
 	// failures in a row, of this container alone.
 	failures int
 }
@@ -229,9 +231,14 @@ func restartText(state containerState) string {
 	return fmt.Sprintf("container restarted, restart %d", state.instance)
 }
 
-// mark says something in the flow.
+// mark says something in the flow: what happened to the output behind the line
+// it happened to, other remarks now.
 func (c *container) mark(kind logs.Mark, format string, args ...any) error {
-	b := logs.MarkBatch(c.origin, time.Now(), kind, fmt.Sprintf(format, args...))
+	at := time.Now()
+	if (kind == logs.MarkGap || kind == logs.MarkRestart) && c.position.Begun() {
+		at = time.Unix(0, c.position.Last)
+	}
+	b := logs.MarkBatch(c.origin, at, kind, fmt.Sprintf(format, args...))
 	b.Instance, b.Position = c.instance, c.position
 	return c.emit(b)
 }
@@ -249,7 +256,8 @@ func (c *container) read(ctx context.Context, r readRequest) error {
 	}
 	defer body.Close()
 	stream := logs.NewStamped(body, c.origin, logs.StampedOptions{
-		Keep: c.keep(), Fill: !r.follow, From: c.position, Replaced: c.replaced, Gap: func() bool { return c.sameInstance(ctx) },
+		Keep: c.keep(), Fill: !r.follow, From: c.position, Replaced: c.replaced,
+		Gap: func() bool { return c.sameInstance(ctx) }, Remark: c.passOn,
 	})
 	for {
 		body.expect()
@@ -270,6 +278,7 @@ func (c *container) read(ctx context.Context, r readRequest) error {
 			continue
 		}
 		c.replaced = false
+		c.remarked = c.remarked && b.Lines[len(b.Lines)-1].Mark != ""
 		body.noteActivity(c.position.Last)
 		b.Instance, b.Position = c.instance, c.position
 		if err := c.emit(b); err != nil {
@@ -288,6 +297,15 @@ func (c *container) sameInstance(ctx context.Context) bool {
 		state, _ = c.pod.container(c.origin.Container)
 	}
 	return state.instance == c.instance
+}
+
+// passOn says whether a remark of the kubelet's is news: once, and not of a
+// container that is being removed after it was read.
+func (c *container) passOn([]byte) bool {
+	leaving := c.pod.current().DeletionTimestamp != nil && c.position.Begun()
+	news := !c.remarked && !leaving
+	c.remarked = true
+	return news
 }
 
 // keep gives the choice of lines; nil keeps all. The API's own choice of times

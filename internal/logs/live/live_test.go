@@ -347,3 +347,16 @@ func TestFromGoesOnAtPosition(t *testing.T) {
 	sink := follow(t, f, Options{From: func(types.UID, string) (int32, logs.Position, bool) { return 0, position, true }})
 	sink.waitUnordered(t, "5", "6", "7", "8", "new instance", "restart: container restarted (exit code 1, Error), restart 1")
 }
+
+func TestFollowSaysOnceThatTheNodeLostALog(t *testing.T) {
+	f := livetest.New(t)
+	f.Run("web-1", "n1", web)
+	f.Do(func() { f.Lost = true })
+	sink := follow(t, f, Options{})
+	said := "gap: the node says: unable to retrieve container logs for containerd://0815"
+	sink.wait(t, said)
+	time.Sleep(5 * quick.Status) // it is asked again and again
+	f.Do(func() { f.Lost = false })
+	f.Write("web-1", start, "back")
+	sink.waitUnordered(t, said, "back")
+}

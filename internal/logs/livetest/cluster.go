@@ -39,6 +39,7 @@ type Cluster struct {
 	Refuse map[string]bool // nodes that refuse connections
 	CutAt  int             // followed streams break after so many bytes; 0 never
 	Frozen bool            // followed streams bring nothing
+	Lost   bool            // logs were removed on the node
 }
 
 // New starts a cluster that ends with the test.
@@ -231,7 +232,12 @@ func (f *Cluster) copyLog(ctx context.Context, w http.ResponseWriter, name strin
 	f.mu.Lock()
 	key := f.key(name, back)
 	_, written := f.files[key]
+	lost := f.Lost
 	f.mu.Unlock()
+	if lost {
+		fmt.Fprint(w, "unable to retrieve container logs for containerd://0815")
+		return
+	}
 	if previous && !written {
 		fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, "previous terminated container main not found")
 		return
