@@ -106,3 +106,15 @@ func TestEveryVerbHasAnExample(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePublish(f *testing.F) {
+	for _, seed := range []string{"8080:80", "127.0.0.1:8080:80", "[::1]:1:1", "::", ":::", "a:b:c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		p, err := parseOnePublish(value)
+		if err == nil && (!p.Host.Addr().IsLoopback() || p.Host.Port() == 0 || p.NodePort == 0) {
+			t.Errorf("%q is taken for %s", value, p)
+		}
+	})
+}

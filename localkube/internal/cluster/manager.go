@@ -204,10 +204,11 @@ func (m Manager) Delete(ctx context.Context, name string) (existed bool, err err
 	defer unlock()
 	c, err := m.Store.Load(name)
 	if errors.Is(err, state.ErrNotFound) {
+		_ = os.Remove(m.Store.ClusterDir(name)) // empty, if it was to be a cluster's
 		return false, nil
 	}
 	if err != nil {
-		c = m.guess(name)
+		c = m.guess(name) // unreadable: what is left of it has to go all the same
 	}
 	c.Phase = state.Deleting
 	if err := m.Store.Save(c); err != nil {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -67,10 +68,14 @@ func (m Manager) LoadArchive(ctx context.Context, name, archive string) error {
 		return err
 	}
 	defer unlock()
+	if c.Phase != state.Running {
+		return fault.New(fault.Failed, fmt.Errorf("loading %s: cluster %s is stopped", filepath.Base(archive), name),
+			"Start it first: localkube start "+name)
+	}
 	l := plan.New(m.Store, c)
 	parts, ctx := errgroup.WithContext(ctx)
 	for _, n := range c.Nodes {
-		if c.Phase == state.Running && n.Phase == state.Running {
+		if n.Phase == state.Running {
 			parts.Go(func() error { return node.Import(ctx, l, n, archive) })
 		}
 	}
