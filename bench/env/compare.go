@@ -142,7 +142,7 @@ func (b *bench) kubectlCreate(ctx context.Context, namespace string, manifest []
 }
 
 func (b *bench) remove(ctx context.Context, environment, namespace string) error {
-	if _, err := b.landfall(ctx, "env", "delete", environment, "--yes"); err != nil {
+	if _, err := b.landfall(ctx, "env", "delete", environment); err != nil {
 		return err
 	}
 	if namespace == "" {

@@ -22,6 +22,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 type options struct {
@@ -34,6 +37,7 @@ type options struct {
 
 func main() {
 	log.SetFlags(log.Ltime)
+	ctrllog.SetLogger(logr.Discard())
 	opts := options{}
 	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
 	flag.StringVar(&opts.parts, "parts", "create,rollback,scale", "what to measure")
