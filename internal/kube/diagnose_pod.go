@@ -139,7 +139,7 @@ func crash(pod *corev1.Pod, c corev1.ContainerStatus, events []corev1.Event) *Di
 		return &d
 	}
 	killed := lastEvent(events, pod, "Unhealthy")
-	if killed != nil && ended.Reason != "OOMKilled" && !strings.HasPrefix(killed.Message, "Readiness") {
+	if killed != nil && !endedItself(ended) && !strings.HasPrefix(killed.Message, "Readiness") {
 		d := diagnosis(pod, ReasonProbeFailing, ended.StartedAt.Time, "container %s was stopped because it did not get healthy: %s", c.Name, killed.Message)
 		d.pod, d.previous = pod, c.State.Terminated == nil
 		return &d
@@ -150,6 +150,17 @@ func crash(pod *corev1.Pod, c corev1.ContainerStatus, events []corev1.Event) *Di
 		d.Hint = "give the component more memory, or let it use less"
 	}
 	return &d
+}
+
+// endedItself tells a program that gave up from one that was stopped by the
+// kubelet, which ends with 0 or by a signal (128 and its number). The events
+// alone do not say: a probe finds a program that gave up unhealthy too.
+func endedItself(ended *corev1.ContainerStateTerminated) bool {
+	const killed, terminated = 128 + 9, 128 + 15
+	if ended.Reason == "OOMKilled" {
+		return true
+	}
+	return ended.ExitCode != 0 && ended.ExitCode != killed && ended.ExitCode != terminated
 }
 
 // ending says how a container ended.

@@ -102,8 +102,8 @@ func pushImages() error {
 	for _, image := range [][]string{
 		{"1/schema", "shop/schema:1"}, {"1/worker", "shop/worker:1"}, {"1/board", "shop/board:1"},
 		{"1/web", "shop/web:1"}, {"2/web", "shop/web:2"}, {"3/web", "shop/web:3"},
-		{"1/schema", "shop/web:crash"},
-		{"1/board", "mini:1", "--env", "V=1"}, {"1/board", "mini:2", "--env", "V=2"}, {"1/schema", "mini:crash"},
+		{"1/worker", "shop/web:crash"},
+		{"1/board", "mini:1", "--env", "V=1"}, {"1/board", "mini:2", "--env", "V=2"}, {"1/worker", "mini:crash"},
 	} {
 		args := append([]string{"image", "push", filepath.Join(platform.root, "out/shop", image[0]), platform.registry + "/" + image[1]}, image[2:]...)
 		if out, code := command("landfall", args...); code != 0 {
