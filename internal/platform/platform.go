@@ -55,6 +55,9 @@ type Options struct {
 	// ClusterName is the name of the Cluster object.
 	ClusterName string
 	Routing     Routing
+	// FrontDoor is the address at which this machine reaches the front door, to
+	// wait until it answers; empty where it cannot be told.
+	FrontDoor string
 	// Timeout bounds the wait until everything is ready.
 	Timeout  time.Duration
 	Progress progress.Reporter
@@ -170,8 +173,10 @@ func awaitReady(ctx context.Context, c client.Client, access Access, objects []*
 		return fmt.Errorf("reaching cluster %s: %w", access.Cluster, err)
 	}
 	w := wait{client: c, logs: logs, workloads: workloadsOf(objects), restarts: map[types.UID]int32{}}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
 	step := o.Progress.Step("wait until ready")
-	if err := w.ready(ctx, o.Timeout, step); err != nil {
+	if err := w.all(ctx, o.FrontDoor, step); err != nil {
 		step.Fail(err)
 		return err
 	}

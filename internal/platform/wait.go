@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -35,11 +36,43 @@ type wait struct {
 	restarts map[types.UID]int32
 }
 
-// ready waits until every workload runs as it should now. It gives up before
-// the timeout when a container keeps crashing.
-func (w wait) ready(ctx context.Context, timeout time.Duration, step progress.Step) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// all waits for the workloads, for the front door (if its address is known),
+// and for the workloads again: just after a start, the cluster tells of pods
+// what was true when it was stopped.
+func (w wait) all(ctx context.Context, frontDoor string, step progress.Step) error {
+	if err := w.ready(ctx, step); err != nil || frontDoor == "" {
+		return err
+	}
+	step.Update("front door %s", frontDoor)
+	for !answers(ctx, frontDoor) {
+		select {
+		case <-ctx.Done():
+			return explain(fmt.Errorf("%w: the front door does not answer at %s", ctx.Err(), frontDoor))
+		case <-time.After(pollPeriod):
+		}
+	}
+	return w.ready(ctx, step)
+}
+
+// answers says whether HTTP is spoken at the address, whatever is said.
+func answers(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return true
+}
+
+// ready waits until every workload runs as it should now. It gives up early
+// when a container keeps crashing.
+func (w wait) ready(ctx context.Context, step progress.Step) error {
 	for {
 		waiting, err := notReady(ctx, w.client, w.workloads)
 		if err == nil && len(waiting) == 0 {

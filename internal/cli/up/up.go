@@ -111,6 +111,9 @@ func (f *flags) options(ctx context.Context, c *command.Context) (platform.Optio
 	}
 	switch {
 	case !onExisting(c):
+		if f.ingressClass == "" {
+			options.FrontDoor = fmt.Sprintf("http://127.0.0.1:%d/", f.port)
+		}
 		options.Access, err = f.accessLocal(ctx, c)
 	case f.registry == "":
 		err = fault.New(fault.Invalid, "Give --registry HOST:PORT: a registry that you may push to and the cluster pulls from.",
