@@ -22,6 +22,8 @@ note_first_time() {
 
 build_localkube() (
 	cd localkube
+	# No version of our own: a cluster goes over to another build when it is
+	# started, which should not come of a commit elsewhere.
 	go build -buildvcs=false -ldflags "-s -w $(kube_flags)" -o "$bin/localkube" ./cmd/localkube
 	CGO_ENABLED=0 go build -buildvcs=false -ldflags '-s -w' -o "$bin/" ./cmd/pause ./cmd/localkube-netpol
 )

@@ -37,7 +37,8 @@ func BuildOf(path string) (string, error) {
 		defer file.Close()
 		if section := file.Section(".note.go.buildid"); section != nil {
 			if id, err := section.Data(); err == nil {
-				return hex.EncodeToString(id), nil
+				sum := sha256.Sum256(id)
+				return hex.EncodeToString(sum[:]), nil
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/localkube/internal/cluster"
 	"github.com/landfall-dev/landfall/localkube/internal/state"
 	"github.com/landfall-dev/landfall/localkube/internal/supervisor"
 	"github.com/landfall-dev/landfall/localkube/internal/version"
@@ -136,14 +137,18 @@ func newKubeconfig(o *options) *cobra.Command {
 func newVersion(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the versions of localkube and of its Kubernetes",
+		Short:   "Print the version of Kubernetes and the build of localkube",
 		Example: "  localkube version",
 		Args:    exactly(0, "nothing"),
 		RunE: func(*cobra.Command, []string) error {
-			if o.json() {
-				return o.printJSON(map[string]string{"localkube": version.Localkube, "kubernetes": version.Kubernetes})
+			build, err := cluster.Build()
+			if err != nil {
+				return err
 			}
-			_, err := fmt.Fprintf(o.streams.Out, "localkube %s, Kubernetes %s\n", version.Localkube, version.Kubernetes)
+			if o.json() {
+				return o.printJSON(map[string]string{"build": build, "kubernetes": version.Kubernetes})
+			}
+			_, err = fmt.Fprintf(o.streams.Out, "Kubernetes %s, localkube build %.12s\n", version.Kubernetes, build)
 			return err
 		},
 	}

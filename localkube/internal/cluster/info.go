@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/landfall-dev/landfall/localkube/internal/fault"
 	"github.com/landfall-dev/landfall/localkube/internal/plan"
 	"github.com/landfall-dev/landfall/localkube/internal/state"
 	"github.com/landfall-dev/landfall/localkube/internal/supervisor"
@@ -58,7 +59,7 @@ type NodeInfo struct {
 
 // List tells of every cluster.
 func (m Manager) List() ([]*Info, error) {
-	clusters, err := m.Store.List()
+	clusters, err := m.clusters()
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +68,13 @@ func (m Manager) List() ([]*Info, error) {
 		infos = append(infos, m.Inspect(c))
 	}
 	return infos, nil
+}
+
+// clusters reads the state of all. One that is unreadable is an error: what it
+// uses of the machine is unknown.
+func (m Manager) clusters() ([]*state.Cluster, error) {
+	clusters, err := m.Store.List()
+	return clusters, fault.New(fault.ClassOf(err), err, "Delete the cluster that cannot be read: localkube delete NAME")
 }
 
 // Get tells of one cluster.

@@ -87,7 +87,7 @@ func (m Manager) reserve(ctx context.Context, r Request) (*state.Cluster, error)
 	if err := m.refuseExisting(r.Name); err != nil {
 		return nil, err
 	}
-	others, err := m.Store.List()
+	others, err := m.clusters()
 	if err != nil {
 		return nil, err
 	}

@@ -95,16 +95,21 @@ func (m Manager) ensureSupervisor(ctx context.Context, l plan.Layout) (int, erro
 
 // currentBuild says whether the supervisor runs the same build as we do.
 func (m Manager) currentBuild(ctx context.Context, client *supervisor.Client) (bool, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	build, err := child.BuildOf(self)
+	build, err := Build()
 	if err != nil {
 		return false, err
 	}
 	report, err := client.Report(ctx)
 	return report.Build == build, err
+}
+
+// Build identifies the content of this program.
+func Build() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding own executable: %w", err)
+	}
+	return child.BuildOf(self)
 }
 
 // launch starts the supervisor in a session of its own.

@@ -1,9 +1,7 @@
-// Package version says which build this is. Both values are set by the
-// linker; see docs/localkube.md for the flags.
+// Package version says which Kubernetes is in this program.
 package version
 
-// Localkube is the version of this program.
-var Localkube = "dev"
+import "k8s.io/component-base/version"
 
-// Kubernetes is the version of the Kubernetes in this program.
-var Kubernetes = "v1.34.4"
+// Kubernetes is the version that the linker was told; see hack/build.sh.
+var Kubernetes = version.Get().GitVersion
