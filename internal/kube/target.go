@@ -57,7 +57,7 @@ func NewTarget(name string, config *rest.Config, opts TargetOptions) (*Target, e
 	t.Config.UserAgent = "landfall"
 	t.Config.WarningHandler = rest.NoWarnings{}
 	t.Config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.contact = &contact{cluster: name, metric: opts.Requests, requests: make(map[string]int64)}
+	t.contact = newContact(name, opts.Requests)
 	t.Config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &transport{next, t.contact} })
 
 	web, err := rest.HTTPClientFor(t.Config)

@@ -20,6 +20,10 @@ import (
 const (
 	dialTimeout   = 3 * time.Second
 	answerTimeout = 20 * time.Second
+	// inFlight is how many requests may wait for one API server's answer at
+	// once. More would not make it faster: on a busy one each would take
+	// longer, up to answerTimeout, and all would be taken for unanswered.
+	inFlight = 24
 	// breakFor is how long requests fail at once after one could not be sent.
 	breakFor = 2 * time.Second
 )
@@ -38,6 +42,7 @@ type transport struct {
 type contact struct {
 	cluster string
 	metric  *prometheus.CounterVec
+	slots   chan struct{}
 
 	mu       sync.Mutex
 	requests map[string]int64
@@ -47,7 +52,16 @@ type contact struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := t.begin(verbOf(req)); err != nil {
+	verb := verbOf(req)
+	if verb != "watch" {
+		select {
+		case t.slots <- struct{}{}:
+			defer func() { <-t.slots }()
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	if err := t.begin(verb); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
@@ -63,6 +77,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &answer{ReadCloser: resp.Body, done: func() { cancel(nil) }}
 	return resp, nil
+}
+
+func newContact(cluster string, metric *prometheus.CounterVec) *contact {
+	return &contact{cluster: cluster, metric: metric, slots: make(chan struct{}, inFlight), requests: map[string]int64{}}
 }
 
 // begin counts a request, or refuses it shortly after a failure.

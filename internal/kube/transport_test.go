@@ -28,7 +28,7 @@ func request(t *testing.T, ctx context.Context) *http.Request {
 func TestTransportFailsFastAfterAFailedConnection(t *testing.T) {
 	sent := 0
 	refuse := true
-	c := &contact{requests: map[string]int64{}}
+	c := newContact("", nil)
 	tr := &transport{roundTrip(func(*http.Request) (*http.Response, error) {
 		sent++
 		if refuse {
@@ -57,7 +57,7 @@ func TestTransportFailsFastAfterAFailedConnection(t *testing.T) {
 }
 
 func TestTransportKeepsFailuresOfOneRequestApart(t *testing.T) {
-	c := &contact{requests: map[string]int64{}}
+	c := newContact("", nil)
 	tr := &transport{roundTrip(func(req *http.Request) (*http.Response, error) { return nil, req.Context().Err() }), c}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -71,7 +71,7 @@ func TestTransportLeavesBodiesAlone(t *testing.T) {
 	tr := &transport{roundTrip(func(req *http.Request) (*http.Response, error) {
 		seen = req.Context()
 		return &http.Response{Body: io.NopCloser(strings.NewReader("line"))}, nil
-	}), &contact{requests: map[string]int64{}}}
+	}), newContact("", nil)}
 	resp, err := tr.RoundTrip(request(t, context.Background()))
 	if err != nil {
 		t.Fatal(err)
