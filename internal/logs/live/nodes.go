@@ -13,10 +13,11 @@ type nodeGate struct {
 	nodes map[string]*nodeTrouble
 }
 
-// nodeTrouble is kept of nodes that do not answer.
+// nodeTrouble is kept of nodes that did not answer once.
 type nodeTrouble struct {
-	failures  int
+	failures  int // since it answered
 	next      time.Time
+	answered  time.Time
 	recovered chan struct{}
 }
 
@@ -27,7 +28,7 @@ func (g *nodeGate) enter(ctx context.Context, node string, answer time.Duration)
 	for {
 		g.mu.Lock()
 		trouble := g.nodes[node]
-		if trouble == nil {
+		if trouble == nil || trouble.failures == 0 {
 			g.mu.Unlock()
 			return nil
 		}
@@ -45,15 +46,19 @@ func (g *nodeGate) enter(ctx context.Context, node string, answer time.Duration)
 	}
 }
 
-// fail notes that the node did not answer. first is true at the beginning of
-// the trouble.
-func (g *nodeGate) fail(node string, retry, maxRetry time.Duration) (first bool) {
+// fail notes that the node did not answer a request of that time. first is
+// true at the beginning of the trouble. A request from before the node answered
+// others says nothing of now.
+func (g *nodeGate) fail(node string, asked time.Time, retry, maxRetry time.Duration) (first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	trouble := g.nodes[node]
 	if trouble == nil {
 		trouble = &nodeTrouble{recovered: make(chan struct{})}
 		g.nodes[node] = trouble
+	}
+	if asked.Before(trouble.answered) {
+		return false
 	}
 	trouble.next = time.Now().Add(min(maxRetry, retry<<min(trouble.failures, 16)))
 	trouble.failures++
@@ -68,8 +73,12 @@ func (g *nodeGate) succeed(node string) (again bool) {
 	if trouble == nil {
 		return false
 	}
+	trouble.answered = time.Now()
+	if trouble.failures == 0 {
+		return false
+	}
 	close(trouble.recovered)
-	delete(g.nodes, node)
+	trouble.failures, trouble.recovered = 0, make(chan struct{})
 	return true
 }
 

@@ -96,12 +96,13 @@ func (c *container) open(ctx context.Context, r readRequest) (*stream, error) {
 	} else {
 		s.limit = time.AfterFunc(s.wait, func() { cancel(&nodeError{c.node, errNoAnswer}) })
 	}
+	asked := time.Now()
 	body, err := c.request(ctx, c.logOptions(r))
 	s.arrived()
 	if err != nil {
 		err = c.classify(ctx, err)
 		cancel(nil)
-		return nil, c.noteNode(err)
+		return nil, c.noteNode(asked, err)
 	}
 	s.ReadCloser = body
 	if c.client.nodes.succeed(c.node) {
@@ -161,13 +162,13 @@ var unreachable = regexp.MustCompile(`dial tcp|proxy error|i/o timeout|no route 
 
 // noteNode keeps the node's account, and says so in the flow when it begins
 // not to answer.
-func (c *container) noteNode(err error) error {
+func (c *container) noteNode(asked time.Time, err error) error {
 	var trouble *nodeError
 	if !errors.As(err, &trouble) {
 		return err
 	}
 	timing := &c.client.timing
-	if c.client.nodes.fail(c.node, timing.Retry, timing.MaxRetry) && c.opts.Follow {
+	if c.client.nodes.fail(c.node, asked, timing.Retry, timing.MaxRetry) && c.opts.Follow {
 		if markErr := c.mark(logs.MarkStalled, "%v; trying again", err); markErr != nil {
 			return errors.Join(errEmit, markErr)
 		}
