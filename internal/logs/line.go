@@ -89,8 +89,7 @@ type Batch struct {
 	Instance int32
 	Position Position
 
-	buf  []byte
-	done func(*Batch)
+	buf []byte
 }
 
 // Size is the memory the batch holds, in bytes.
@@ -109,10 +108,6 @@ func (b *Batch) Append(origin *Origin, at int64, mark Mark, text []byte) {
 
 // Release gives the batch back. Its lines must not be used any more.
 func (b *Batch) Release() {
-	if b.done != nil {
-		b.done(b)
-		return
-	}
 	clear(b.Lines)
 	b.Lines, b.buf, b.CaughtUp, b.Instance, b.Position = b.Lines[:0], b.buf[:0], false, 0, Position{}
 	if cap(b.buf) <= maxPooled {

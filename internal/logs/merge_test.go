@@ -74,7 +74,7 @@ func TestMergeOrdersThePastExactly(t *testing.T) {
 			want = append(want, times...)
 			batches = append(batches, batch(fmt.Sprint("p", i, "-"), false, times...))
 		}
-		m.Add(fmt.Sprint("p", i), Batches(batches...))
+		m.Add(fmt.Sprint("p", i), given(batches...))
 	}
 	m.Close()
 	var got []int64
@@ -103,8 +103,8 @@ func (sinkFunc) CaughtUp() error { return nil }
 
 func TestMergeKeepsAReadersOwnOrder(t *testing.T) {
 	m := NewMerger(MergeOptions{})
-	m.Add("a", Batches(batch("a", false, 5, 3, 9)))
-	m.Add("b", Batches(batch("b", false, 4, 6)))
+	m.Add("a", given(batch("a", false, 5, 3, 9)))
+	m.Add("b", given(batch("b", false, 4, 6)))
 	m.Close()
 	r := &recorder{}
 	if err := m.Run(t.Context(), r); err != nil {
@@ -118,7 +118,7 @@ func TestMergeKeepsAReadersOwnOrder(t *testing.T) {
 func TestMergeGoesOnWithoutSilentReader(t *testing.T) {
 	dead := &chanReader{batches: make(chan *Batch)}
 	m := NewMerger(MergeOptions{Patience: 30 * time.Millisecond})
-	m.Add("pod a", Batches(batch("a", false, 1, 2)))
+	m.Add("pod a", given(batch("a", false, 1, 2)))
 	m.Add("pod dead", dead)
 	m.Close()
 	r := &recorder{}
@@ -200,7 +200,7 @@ func TestMergeSaysWhichReaderFailed(t *testing.T) {
 	close(broken.batches)
 	m := NewMerger(MergeOptions{})
 	m.Add("the archive", broken)
-	m.Add("a", Batches(batch("a", false, 1)))
+	m.Add("a", given(batch("a", false, 1)))
 	m.Close()
 	r := &recorder{}
 	err := m.Run(t.Context(), r)
@@ -277,3 +277,19 @@ func (r *madeReader) Next(context.Context) (*Batch, error) {
 	return b, nil
 }
 func (r *madeReader) Close() error { return nil }
+
+// given is a reader of batches that are at hand.
+func given(bs ...*Batch) Reader { return &sliceReader{batches: bs} }
+
+type sliceReader struct{ batches []*Batch }
+
+func (r *sliceReader) Next(context.Context) (*Batch, error) {
+	if len(r.batches) == 0 {
+		return nil, io.EOF
+	}
+	b := r.batches[0]
+	r.batches = r.batches[1:]
+	return b, nil
+}
+
+func (r *sliceReader) Close() error { return nil }

@@ -82,22 +82,6 @@ func ReadAll(ctx context.Context, r Reader) (lines []Line, err error) {
 	}
 }
 
-// Batches is a reader of batches that are at hand.
-func Batches(bs ...*Batch) Reader { return &sliceReader{batches: bs} }
-
-type sliceReader struct{ batches []*Batch }
-
-func (r *sliceReader) Next(context.Context) (*Batch, error) {
-	if len(r.batches) == 0 {
-		return nil, io.EOF
-	}
-	b := r.batches[0]
-	r.batches = r.batches[1:]
-	return b, nil
-}
-
-func (r *sliceReader) Close() error { return nil }
-
 // Push turns a function that pushes batches into a reader. The function runs
 // once, from the first Next on; emit gives ctx's error when nobody wants more.
 func Push(run func(ctx context.Context, emit func(*Batch) error) error) Reader {

@@ -40,6 +40,8 @@ func serveLogs(ctx context.Context, mgr ctrl.Manager, pool *kube.Pool, f *flags)
 	if err != nil {
 		return err
 	}
+	stats := kept.Stats()
+	logger.Info("keeping the output of environments", "folder", f.archive, "segments", stats.Segments, "bytes", stats.Bytes, "containers", stats.Streams)
 	if f.http != "" {
 		stop, err := listen(f.http, kept, logger)
 		if err != nil {
