@@ -68,7 +68,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		release++
 		t.Run("deploy/"+point, func(t *testing.T) { killed(t, point, release, "2", "deploy", "killed", "--set", "web=2") })
 		release++
-		t.Run("rollback/"+point, func(t *testing.T) { killed(t, point, release, "1", "rollback", "killed", "--to", "1") })
+		t.Run("rollback/"+point, func(t *testing.T) { killed(t, point, release, "1", "rollback", "killed") })
 	}
 	for _, point := range []string{"teardown", "forget releases"} {
 		t.Run("delete/"+point, func(t *testing.T) {

@@ -148,6 +148,7 @@ func TestRollbackTarget(t *testing.T) {
 		"while a deploy is under way": {[]v1alpha1.Release{release(1, ok, "a", ""), release(2, running, "b", "")}, 0, "staging-1", ""},
 		"redeploys of the same too":   {[]v1alpha1.Release{release(1, ok, "a", ""), release(2, ok, "b", ""), release(3, ok, "b", "")}, 0, "staging-1", ""},
 		"twice goes back further":     {[]v1alpha1.Release{release(1, ok, "a", ""), release(2, ok, "b", ""), release(3, ok, "c", ""), release(4, ok, "b", "staging-2")}, 0, "staging-1", ""},
+		"the original is not kept":    {[]v1alpha1.Release{release(5, ok, "a", "staging-1"), release(6, ok, "b", "")}, 0, "staging-5", ""},
 		"chosen":                      {[]v1alpha1.Release{release(1, ok, "a", ""), release(2, bad, "b", "")}, 2, "staging-2", ""},
 		"chosen but gone":             {[]v1alpha1.Release{release(4, ok, "a", ""), release(5, bad, "b", "")}, 2, "", "release 2 is not kept"},
 		"nothing before":              {[]v1alpha1.Release{release(1, ok, "a", "")}, 0, "", "no release before 1 succeeded"},

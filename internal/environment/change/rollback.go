@@ -25,8 +25,7 @@ func RollbackTarget(env *v1alpha1.Environment, releases []v1alpha1.Release, to i
 	}
 	for i := range history {
 		r := &history[i]
-		if r.Spec.Number < current.Spec.Number && r.Status.Phase == v1alpha1.ReleaseSucceeded &&
-			r.Spec.Cause != v1alpha1.CauseRollback && r.Spec.ObjectsHash != current.Spec.ObjectsHash {
+		if r.Spec.Number < current.Spec.Number && r.Status.Phase == v1alpha1.ReleaseSucceeded && r.Spec.ObjectsHash != current.Spec.ObjectsHash {
 			return r, nil
 		}
 	}
