@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/landfall-dev/landfall/localkube/internal/fault"
@@ -22,6 +23,10 @@ import (
 
 // maxSocketPath is the longest path of a unix socket.
 const maxSocketPath = 107
+
+// machineLock is the folder whose lock serialises the creation of clusters of
+// all stores, from the choice of ports and networks until they are taken.
+const machineLock = "/run"
 
 // Manager works on the clusters of one store.
 type Manager struct {
@@ -51,6 +56,12 @@ func (m Manager) Create(ctx context.Context, r Request) (*Info, error) {
 	if _, err := host.FindCompanions(); err != nil {
 		return nil, err
 	}
+	settled, err := state.LockDir(ctx, machineLock)
+	if err != nil {
+		return nil, err
+	}
+	settled = sync.OnceFunc(settled)
+	defer settled()
 	c, err := m.reserve(ctx, r)
 	if err != nil {
 		return nil, err
@@ -60,6 +71,13 @@ func (m Manager) Create(ctx context.Context, r Request) (*Info, error) {
 		return nil, err
 	}
 	defer unlock()
+	progress := m.Progress
+	m.Progress = func(r supervisor.Report) {
+		if r.Settled {
+			settled()
+		}
+		progress(r)
+	}
 	return m.up(ctx, c)
 }
 

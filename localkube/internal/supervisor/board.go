@@ -16,6 +16,9 @@ type Report struct {
 	// Converged is the last one that was reached in full.
 	Generation int `json:"generation"`
 	Converged  int `json:"converged"`
+	// Settled says that the cluster has its ports and networks: from then on
+	// others see that they are taken.
+	Settled bool `json:"settled"`
 	// Steps are those of the present or last attempt, in order of beginning.
 	Steps []Step `json:"steps"`
 	// Error says why the last attempt failed; another one follows by itself.
@@ -53,6 +56,12 @@ func (b *board) finish(generation int, err error) {
 		return
 	}
 	b.report.Converged = generation
+}
+
+func (b *board) settle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.report.Settled = true
 }
 
 // change notes that the desired state has changed.

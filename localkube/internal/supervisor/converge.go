@@ -31,10 +31,11 @@ func (s *supervisor) converge(ctx context.Context, l plan.Layout) error {
 	if err := s.board.step("network", func() error { return network.Ensure(l) }); err != nil {
 		return err
 	}
-	if err := s.board.step("certificates", func() error { return credentials.Ensure(l) }); err != nil {
+	if err := s.board.step("ports", func() error { return s.forward.set(l) }); err != nil {
 		return err
 	}
-	if err := s.forward.set(l); err != nil {
+	s.board.settle()
+	if err := s.board.step("certificates", func() error { return credentials.Ensure(l) }); err != nil {
 		return err
 	}
 	if err := s.startMachinery(ctx, l, running); err != nil {
