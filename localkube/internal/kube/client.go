@@ -102,12 +102,26 @@ func (c *Client) WaitNode(ctx context.Context, name, podNetwork string, since ti
 		if err := nodeReady(node); err != nil {
 			return err
 		}
+		if saidSince(node, since) {
+			return nil
+		}
 		return c.heardOf(ctx, name, since)
 	})
 }
 
-// heardOf looks at the node's lease, which its kubelet renews when it starts
-// and every few seconds.
+// saidSince says whether the kubelet has reported the node's state since then;
+// such times are in whole seconds.
+func saidSince(node *corev1.Node, since time.Time) bool {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			return !condition.LastHeartbeatTime.Time.Before(since.Truncate(time.Second))
+		}
+	}
+	return false
+}
+
+// heardOf looks at the node's lease, which its kubelet renews every ten
+// seconds, also when the node's state stays the same.
 func (c *Client) heardOf(ctx context.Context, name string, since time.Time) error {
 	lease, err := c.clientset.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
