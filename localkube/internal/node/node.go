@@ -5,8 +5,6 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,9 +33,6 @@ const criNamespace = "k8s.io"
 // Prepare writes the node's configuration files and makes its folders and its
 // cgroup.
 func Prepare(l plan.Layout, n state.Node, m plan.Machine) error {
-	if err := removeShimSockets(l, n); err != nil {
-		return err
-	}
 	for _, dir := range []string{"kubelet", "pods", "plugins", "run", "opt", "cni/addresses"} {
 		if err := os.MkdirAll(l.NodePath(n, dir), 0o700); err != nil {
 			return fmt.Errorf("preparing node %s: %w", n.Name, err)
@@ -184,7 +179,7 @@ func IsShim(id proc.ID) bool {
 // shim sockets, mounts, run-time state, address leases and cgroups.
 func Clear(l plan.Layout, n state.Node) error {
 	errs := errors.Join(
-		removeShimSockets(l, n),
+		removeDeadSockets(),
 		UnmountBelow(l.NodeDir(n)),
 	)
 	if errs != nil {
@@ -198,20 +193,27 @@ func Clear(l plan.Layout, n state.Node) error {
 	)
 }
 
-// removeShimSockets removes the sockets of dead shims. They are in a folder
-// shared by every containerd of the machine, and a shim that was killed leaves
-// its own. containerd names them by its address and the pod's sandbox:
-// runtime/v2/shim.SocketAddress.
-func removeShimSockets(l plan.Layout, n state.Node) error {
-	sandboxes, err := filepath.Glob(l.NodePath(n, "containerd", "io.containerd.grpc.v1.cri", "sandboxes", "*"))
+// shimSockets is where every containerd of the machine keeps the sockets of
+// its shims, named by hashes.
+const shimSockets = "/run/containerd/s"
+
+// removeDeadSockets removes the sockets that shims left when they were killed.
+// Their names do not tell whose they are; but one that refuses connections
+// twice has no listener and is of no use to anybody. (A shim listens within
+// microseconds of making its socket.)
+func removeDeadSockets() error {
+	sockets, err := filepath.Glob(filepath.Join(shimSockets, "*"))
 	if err != nil {
 		return err
 	}
+	dead := slices.DeleteFunc(sockets, func(socket string) bool { return !refuses(socket) })
+	if len(dead) == 0 {
+		return nil
+	}
+	time.Sleep(50 * time.Millisecond)
 	var errs error
-	for _, sandbox := range sandboxes {
-		name := sha256.Sum256([]byte(filepath.Join(l.ContainerdSocket(n), criNamespace, filepath.Base(sandbox))))
-		socket := filepath.Join("/run/containerd/s", hex.EncodeToString(name[:]))
-		if answers(socket) {
+	for _, socket := range dead {
+		if !refuses(socket) {
 			continue
 		}
 		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -221,13 +223,12 @@ func removeShimSockets(l plan.Layout, n state.Node) error {
 	return errs
 }
 
-func answers(socket string) bool {
+func refuses(socket string) bool {
 	conn, err := net.DialTimeout("unix", socket, time.Second)
-	if err != nil {
-		return false
+	if err == nil {
+		conn.Close()
 	}
-	conn.Close()
-	return true
+	return errors.Is(err, unix.ECONNREFUSED)
 }
 
 // RemoveCNIResults removes what the CNI library cached of the network, in a
