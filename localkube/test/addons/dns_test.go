@@ -82,7 +82,7 @@ func TestDNS(t *testing.T) {
 
 // A name server of the machine that does not answer must not hold the cluster's
 // own names up.
-func TestDNSIsQuick(t *testing.T) {
+func TestDNSWaitsForNoDeadNameServer(t *testing.T) {
 	c, namespace := useCluster(t)
 	c.service(t, namespace, "web", "")
 	asker := c.start(t, c.newPod(namespace, "asker"))[0]
@@ -99,7 +99,8 @@ func TestDNSIsQuick(t *testing.T) {
 	}
 	each := time.Since(start) / times
 	t.Logf("a lookup takes %s", each)
-	if each > 50*time.Millisecond {
+	// Waiting for a dead name server takes seconds.
+	if each > time.Second {
 		t.Errorf("a lookup takes %s", each)
 	}
 }
