@@ -144,6 +144,9 @@ func (b *bench) startServe(ctx context.Context) error {
 	if _, err := b.run(ctx, b.kubectl, nil, "apply", "--server-side", "-f", "config/crd"); err != nil {
 		return err
 	}
+	if _, err := b.run(ctx, b.kubectl, nil, "wait", "--for=condition=Established", "--timeout=30s", "customresourcedefinition", "--all"); err != nil {
+		return err
+	}
 	if err := b.client.Create(ctx, &v1alpha1.Cluster{ObjectMeta: named("local")}); err != nil {
 		return err
 	}
