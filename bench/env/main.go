@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -58,7 +59,7 @@ func main() {
 func run(ctx context.Context, opts options) (err error) {
 	b, err := setUp(ctx, opts)
 	if b != nil {
-		defer func() { err = firstError(err, b.tearDown()) }()
+		defer func() { err = cmp.Or(err, b.tearDown()) }()
 	}
 	if err != nil {
 		return err
@@ -79,15 +80,6 @@ func run(ctx context.Context, opts options) (err error) {
 		log.Print("measuring ", part.name)
 		if err := part.run(ctx); err != nil {
 			return fmt.Errorf("measuring %s: %w", part.name, err)
-		}
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/localcluster"
 )
 
 const (
@@ -101,16 +102,11 @@ func (b *bench) createCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	registry := ""
-	for _, field := range strings.Fields(out) {
-		if value, ok := strings.CutPrefix(field, "registry="); ok {
-			registry = value
-		}
+	ready, err := localcluster.ParseReady(strings.TrimSpace(out))
+	if err != nil {
+		return err
 	}
-	if registry == "" {
-		return fmt.Errorf("no registry in the readiness line: %s", out)
-	}
-	b.image = registry + "/bench/server"
+	b.image = ready.Registry + "/bench/server"
 	return b.connect()
 }
 

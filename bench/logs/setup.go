@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/localcluster"
 )
 
 const (
@@ -119,16 +120,11 @@ func (b *bench) createCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	registry := ""
-	for _, field := range strings.Fields(out) {
-		if value, ok := strings.CutPrefix(field, "registry="); ok {
-			registry = value
-		}
+	ready, err := localcluster.ParseReady(strings.TrimSpace(out))
+	if err != nil {
+		return err
 	}
-	if registry == "" {
-		return fmt.Errorf("no registry in the readiness line: %s", out)
-	}
-	b.image = registry + "/bench/chatter:1"
+	b.image = ready.Registry + "/bench/chatter:1"
 	config, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
 	if err != nil {
 		return err
