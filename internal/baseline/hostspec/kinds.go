@@ -1,0 +1,70 @@
+package hostspec
+
+// Kinds that Landfall captures, in the order of documents. A document may hold
+// others: they come last.
+const (
+	OS              Kind = "os"               // id, version, codename, arch, kernel: value
+	System          Kind = "system"           // hostname, timezone, locale variables, resolver: value
+	HostEntry       Kind = "host-entry"       // by address: names
+	Package         Kind = "package"          // by name: version, arch, manager, origin, manual, hold
+	Repository      Kind = "repository"       // by "URI suite": components, signedBy, file
+	LanguagePackage Kind = "language-package" // by "manager folder name": version
+	Service         Kind = "service"          // by name: enabled, running, manager, command, user, dropIns
+	Timer           Kind = "timer"            // by name: schedule, unit, enabled
+	Cron            Kind = "cron"             // by "user command": schedule, file
+	Process         Kind = "process"          // by "user executable": command
+	Socket          Kind = "socket"           // by "tcp 0.0.0.0:80": process, user
+	User            Kind = "user"             // by name: uid, gid, home, shell, groups, password
+	Group           Kind = "group"            // by name: gid, members
+	Sudo            Kind = "sudo"             // by rule: file
+	SSHKey          Kind = "ssh-key"          // by "user fingerprint": type, options, comment
+	GitConfig       Kind = "git-config"       // by "user key": value
+	Sysctl          Kind = "sysctl"           // by key: value, declared
+	KernelModule    Kind = "kernel-module"    // by name: loaded, declared
+	Limit           Kind = "limit"            // by "domain type item": value
+	Mount           Kind = "mount"            // by mount point: source, type, options, declared
+	Swap            Kind = "swap"             // by device: size
+	Environment     Kind = "environment"      // by "scope NAME", scope a service or "global": value
+	File            Kind = "file"             // by path: state, type, mode, owner, group, size, sha256, target, package, entries
+	Command         Kind = "command"          // by name: path, package, calledBy
+	Firewall        Kind = "firewall"         // by "table chain position": rule
+	Certificate     Kind = "certificate"      // by path: subject, names, issuer, expires
+	NginxServer     Kind = "nginx-server"     // by "listen names": file
+	NginxLocation   Kind = "nginx-location"   // by "server modifier path": action
+	NginxUpstream   Kind = "nginx-upstream"   // by name: servers
+	NginxSetting    Kind = "nginx-setting"    // by "context directive": value, default
+	NginxModule     Kind = "nginx-module"     // by name: kind
+	PHPSetting      Kind = "php-setting"      // by "sapi key": value, default
+	PHPExtension    Kind = "php-extension"    // by "sapi name": version
+	PHPPool         Kind = "php-pool"         // by "pool key": value
+	Postfix         Kind = "postfix"          // by parameter: value, default
+	SSHD            Kind = "sshd"             // by keyword: value, default
+	MySQLClient     Kind = "mysql-client"     // by "group option": value
+	RedisClient     Kind = "redis-client"     // by "file key": value
+	Logrotate       Kind = "logrotate"        // by path pattern: schedule, rotate, file
+	NTP             Kind = "ntp"              // by "daemon key": value
+)
+
+// Kinds in the order of documents.
+var Kinds = []Kind{
+	OS, System, HostEntry, Package, Repository, LanguagePackage, Service, Timer, Cron, Process, Socket,
+	User, Group, Sudo, SSHKey, GitConfig, Sysctl, KernelModule, Limit, Mount, Swap, Environment,
+	File, Command, Firewall, Certificate,
+	NginxServer, NginxLocation, NginxUpstream, NginxSetting, NginxModule,
+	PHPSetting, PHPExtension, PHPPool, Postfix, SSHD, MySQLClient, RedisClient, Logrotate, NTP,
+}
+
+var ranks = func() map[Kind]int {
+	ranks := make(map[Kind]int, len(Kinds))
+	for i, kind := range Kinds {
+		ranks[kind] = i
+	}
+	return ranks
+}()
+
+func rank(kind Kind) int {
+	if r, known := ranks[kind]; known {
+		return r
+	}
+	return len(Kinds)
+}
