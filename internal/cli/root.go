@@ -24,6 +24,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/logs"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
 	"github.com/landfall-dev/landfall/internal/cli/serve"
+	"github.com/landfall-dev/landfall/internal/cli/spec"
 	"github.com/landfall-dev/landfall/internal/cli/up"
 	"github.com/landfall-dev/landfall/internal/cli/version"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -35,6 +36,7 @@ import (
 // Command groups, in the order of the help.
 const (
 	groupEnvironments = "environments"
+	groupBaseline     = "baseline"
 	groupPlatform     = "platform"
 	groupOther        = "other"
 )
@@ -71,12 +73,14 @@ func NewRoot(c *command.Context) *cobra.Command {
 	c.AddFlags(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupEnvironments, Title: "Environments:"},
+		&cobra.Group{ID: groupBaseline, Title: "The baseline:"},
 		&cobra.Group{ID: groupPlatform, Title: "Clusters and the local platform:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
+	add(root, groupBaseline, spec.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root
