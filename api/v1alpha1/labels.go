@@ -44,6 +44,14 @@ const (
 	AnnotationOwner = "landfall.dev/owner"
 )
 
+// SecretLogs is the Secret in each project's namespace whose key KeyToken
+// admits to the gathered logs of the project's environments, also of those
+// that are gone: whoever may read the project's Secrets may read its logs.
+const (
+	SecretLogs = "landfall-logs"
+	KeyToken   = "token"
+)
+
 // Finalizer keeps an Environment until its objects are gone from its cluster.
 const Finalizer = "landfall.dev/environment"
 

@@ -146,23 +146,24 @@ func removalRank(object *unstructured.Unstructured) int {
 	return 0
 }
 
-// projectSecrets finds the addresses of store servers in every project.
+// projectSecrets finds what Landfall itself put into projects: addresses of
+// store servers, tokens for gathered logs.
 func projectSecrets(ctx context.Context, c client.Client) ([]*unstructured.Unstructured, error) {
+	secrets := &metav1.PartialObjectMetadataList{}
+	secrets.SetGroupVersionKind(secretKind)
+	if err := c.List(ctx, secrets, client.MatchingLabels{partOf: "landfall"}); err != nil {
+		return nil, fmt.Errorf("listing the Secrets in projects: %w", err)
+	}
 	var found []*unstructured.Unstructured
-	for _, store := range StoreTypes {
-		secrets := &metav1.PartialObjectMetadataList{}
-		secrets.SetGroupVersionKind(secretKind)
-		match := client.MatchingLabels{partOf: "landfall", "app.kubernetes.io/name": storeName(store)}
-		if err := c.List(ctx, secrets, match); err != nil {
-			return nil, fmt.Errorf("listing the addresses of store servers: %w", err)
+	for _, secret := range secrets.Items {
+		if secret.Namespace == Namespace || secret.Labels[v1alpha1.LabelEnvironment] != "" {
+			continue
 		}
-		for _, secret := range secrets.Items {
-			object := &unstructured.Unstructured{}
-			object.SetGroupVersionKind(secretKind)
-			object.SetNamespace(secret.Namespace)
-			object.SetName(secret.Name)
-			found = append(found, object)
-		}
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(secretKind)
+		object.SetNamespace(secret.Namespace)
+		object.SetName(secret.Name)
+		found = append(found, object)
 	}
 	return found, nil
 }

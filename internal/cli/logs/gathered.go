@@ -6,12 +6,15 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/logs"
 	"github.com/landfall-dev/landfall/internal/logs/httpapi"
 	"github.com/landfall-dev/landfall/internal/logs/loki"
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -53,7 +56,8 @@ const (
 const archiveAnswer = 5 * time.Second
 
 // archiveOf asks `landfall serve` through the API server, which passes requests
-// on to Services: whoever may read logs needs no other way in.
+// on to Services: whoever may read logs needs no other way in. The project's
+// token says that he may.
 func archiveOf(c *command.Context) (logs.Source, error) {
 	config, err := c.RESTConfig()
 	if err != nil {
@@ -64,9 +68,18 @@ func archiveOf(c *command.Context) (logs.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
 	return &httpapi.Client{Get: func(ctx context.Context, values url.Values) (io.ReadCloser, error) {
+		secret := &corev1.Secret{}
+		if err := objects.Get(ctx, types.NamespacedName{Namespace: values.Get("project"), Name: v1alpha1.SecretLogs}, secret); err != nil {
+			return nil, err
+		}
 		request := kube.CoreV1().RESTClient().Get().Namespace(archiveNamespace).Resource("services").
-			Name("http:" + archiveService + ":" + archivePort).SubResource("proxy").Suffix(httpapi.Path)
+			Name("http:"+archiveService+":"+archivePort).SubResource("proxy").Suffix(httpapi.Path).
+			SetHeader(httpapi.HeaderToken, string(secret.Data[v1alpha1.KeyToken]))
 		for name, all := range values {
 			for _, value := range all {
 				request = request.Param(name, value)

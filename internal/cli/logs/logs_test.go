@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/logs/archive"
 	"github.com/landfall-dev/landfall/internal/logs/httpapi"
 	"github.com/landfall-dev/landfall/internal/logs/livetest"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -53,7 +55,9 @@ func newWorld(t *testing.T) *world {
 
 // serveArchive lets the archive answer behind the API server's proxy.
 func (w *world) serveArchive() {
-	w.Handle(proxy+httpapi.Path, http.StripPrefix(proxy, httpapi.Handler(w.archive)))
+	w.Handle(proxy+httpapi.Path, http.StripPrefix(proxy, httpapi.Handler(w.archive, func(context.Context, string) (string, error) {
+		return "of default", nil
+	})))
 }
 
 // gathered puts a line into the archive.
@@ -85,9 +89,13 @@ func (w *world) landfall(t *testing.T, args ...string) (stdout, stderr string, e
 		},
 	}
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "local"}}
+	token := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: v1alpha1.SecretLogs},
+		Data:       map[string][]byte{v1alpha1.KeyToken: []byte("of default")},
+	}
 	var out, errs bytes.Buffer
 	c := &command.Context{Out: &out, Err: &errs, Clock: time.Now, Getenv: func(string) string { return "" }}
-	c.SetClient(fake.NewClientBuilder().WithScheme(command.Scheme()).WithObjects(env, cluster).Build())
+	c.SetClient(fake.NewClientBuilder().WithScheme(command.Scheme()).WithObjects(env, cluster, token).Build())
 	cmd := New(c)
 	c.AddFlags(cmd.Flags())
 	c.Kube.Kubeconfig = w.kubeconfig

@@ -42,26 +42,27 @@ func serveLogs(ctx context.Context, mgr ctrl.Manager, pool *kube.Pool, f *flags)
 	}
 	stats := kept.Stats()
 	logger.Info("keeping the output of environments", "folder", f.archive, "segments", stats.Segments, "bytes", stats.Bytes, "containers", stats.Streams)
+	tokens := controllerlogs.Tokens{Client: mgr.GetClient()}
 	if f.http != "" {
-		stop, err := listen(f.http, kept, logger)
+		stop, err := listen(f.http, httpapi.Handler(kept, tokens.Token), logger)
 		if err != nil {
 			return errors.Join(err, kept.Close())
 		}
 		defer stop()
 	}
 	gatherer := gather.New(kept, gather.Options{MaxAge: f.archiveAge, Log: logger})
-	r := controllerlogs.Runnable{Reader: mgr.GetClient(), Pool: pool, Archive: kept, Gatherer: gatherer}
+	r := controllerlogs.Runnable{Reader: mgr.GetClient(), Pool: pool, Archive: kept, Gatherer: gatherer, Tokens: tokens}
 	return r.Start(ctx)
 }
 
 // listen answers for gathered logs until stop is called.
-func listen(address string, kept *archive.Archive, logger *slog.Logger) (stop func(), err error) {
+func listen(address string, answer http.Handler, logger *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "Choose a free address with --http-address.")
 	}
 	mux := http.NewServeMux()
-	mux.Handle(httpapi.Path, httpapi.Handler(kept))
+	mux.Handle(httpapi.Path, answer)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

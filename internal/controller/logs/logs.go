@@ -21,6 +21,10 @@ type Runnable struct {
 	Pool     *kube.Pool
 	Archive  *archive.Archive
 	Gatherer *gather.Gatherer
+	Tokens   Tokens
+
+	// admitted are the projects whose token is known to be there.
+	admitted map[string]bool
 }
 
 // lookEvery is how soon a new environment's output is gathered. Its pods take
@@ -68,9 +72,26 @@ func (r *Runnable) look(ctx context.Context) {
 		if err != nil {
 			continue // the environment's own status says so
 		}
+		r.admit(ctx, env.Namespace)
 		found = append(found, gather.Environment{
 			Project: env.Namespace, Name: env.Name, Namespace: env.Status.Namespace, Config: target.Config,
 		})
 	}
 	r.Gatherer.Set(ctx, found)
+}
+
+// admit makes sure that a project's people can read what is gathered. A token
+// that somebody deletes comes back with the next start.
+func (r *Runnable) admit(ctx context.Context, project string) {
+	if r.admitted[project] {
+		return
+	}
+	if err := r.Tokens.Ensure(ctx, project); err != nil {
+		log.FromContext(ctx).Error(err, "admitting a project to its gathered logs")
+		return
+	}
+	if r.admitted == nil {
+		r.admitted = map[string]bool{}
+	}
+	r.admitted[project] = true
 }

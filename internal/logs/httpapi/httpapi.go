@@ -4,14 +4,16 @@
 //	GET /api/v1/logs?project=P&environment=E[&component=C…][&pod=][&container=]
 //	    [&since=TIME][&until=TIME][&grep=REGEX][&tail=N]
 //
-// The answer is one JSON object a line: {"time","component","pod","container",
-// "text"[,"mark"][,"only"]}, then {"end":true}. Without that last line the answer is not
-// complete; {"error":TEXT} in its place says why.
+// with the project's token in X-Landfall-Token. The answer is one JSON object a
+// line: {"time","component","pod","container","text"[,"mark"][,"only"]}, then
+// {"end":true}. Without that last line the answer is not complete;
+// {"error":TEXT} in its place says why.
 package httpapi
 
 import (
 	"bufio"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +29,13 @@ import (
 
 // Path of the handler.
 const Path = "/api/v1/logs"
+
+// HeaderToken carries the token of the project whose logs are asked for. It is
+// a header of our own: the API server's proxy keeps Authorization to itself.
+const HeaderToken = "X-Landfall-Token"
+
+// Tokens gives the token that admits to a project's logs; "" admits nobody.
+type Tokens func(ctx context.Context, project string) (string, error)
 
 // Limits of a question.
 const (
@@ -94,9 +103,9 @@ func ParseValues(v url.Values) (q logs.Query, err error) {
 	return q, nil
 }
 
-// Handler answers with the source's lines. It does not ask who asks: put it
-// where only those can reach it who may read logs.
-func Handler(source logs.Source) http.Handler {
+// Handler answers with the source's lines, to those who have the project's
+// token.
+func Handler(source logs.Source, tokens Tokens) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
@@ -108,6 +117,10 @@ func Handler(source logs.Source) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
+		if status, err := admit(r, q.Project, tokens); err != nil {
+			http.Error(w, err.Error(), status)
+			return
+		}
 		reader, err := source.Read(r.Context(), q)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -117,6 +130,18 @@ func Handler(source logs.Source) http.Handler {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		answer(r.Context(), w, reader)
 	})
+}
+
+// admit lets requests with the project's token pass.
+func admit(r *http.Request, project string, tokens Tokens) (int, error) {
+	want, err := tokens(r.Context(), project)
+	if err != nil {
+		return http.StatusServiceUnavailable, fmt.Errorf("reading the token of project %s: %w", project, err)
+	}
+	if want == "" || subtle.ConstantTimeCompare([]byte(want), []byte(r.Header.Get(HeaderToken))) != 1 {
+		return http.StatusForbidden, fmt.Errorf("the request does not carry the token of project %s in %s", project, HeaderToken)
+	}
+	return http.StatusOK, nil
 }
 
 // answer writes the lines. An error of writing means that nobody listens.

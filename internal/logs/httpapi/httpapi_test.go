@@ -20,11 +20,19 @@ import (
 	"github.com/landfall-dev/landfall/internal/logs/logstest"
 )
 
+// tokens knows every project but "closed".
+func tokens(_ context.Context, project string) (string, error) {
+	if project == "closed" {
+		return "", nil
+	}
+	return "token of " + project, nil
+}
+
 // over serves the source and gives a client of it.
 func over(t *testing.T, source logs.Source) *Client {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(Path, Handler(source))
+	mux.Handle(Path, Handler(source, tokens))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return &Client{Get: func(ctx context.Context, values url.Values) (io.ReadCloser, error) {
@@ -32,6 +40,7 @@ func over(t *testing.T, source logs.Source) *Client {
 		if err != nil {
 			return nil, err
 		}
+		request.Header.Set(HeaderToken, "token of "+values.Get("project"))
 		response, err := server.Client().Do(request)
 		if err != nil {
 			return nil, err
@@ -116,15 +125,42 @@ func TestBadQuestions(t *testing.T) {
 	}
 	for parameters, want := range tests {
 		recorder := httptest.NewRecorder()
-		Handler(failing{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, Path+"?"+parameters, nil))
+		Handler(failing{}, tokens).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, Path+"?"+parameters, nil))
 		if recorder.Code != http.StatusBadRequest || !strings.Contains(recorder.Body.String(), want) {
 			t.Errorf("%.40s: %d %s", parameters, recorder.Code, recorder.Body)
 		}
 	}
 	recorder := httptest.NewRecorder()
-	Handler(failing{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodDelete, Path, nil))
+	Handler(failing{}, tokens).ServeHTTP(recorder, httptest.NewRequest(http.MethodDelete, Path, nil))
 	if recorder.Code != http.StatusMethodNotAllowed {
 		t.Errorf("DELETE: %d", recorder.Code)
+	}
+}
+
+func TestLogsAreForThoseWithTheProjectsToken(t *testing.T) {
+	for _, test := range []struct {
+		project, token string
+		want           int
+	}{
+		{"shop", "token of shop", http.StatusOK},
+		{"shop", "token of other", http.StatusForbidden},
+		{"shop", "", http.StatusForbidden},
+		{"closed", "", http.StatusForbidden},
+		{"closed", "token of closed", http.StatusForbidden},
+	} {
+		request := httptest.NewRequest(http.MethodGet, Path+"?environment=e&project="+test.project, nil)
+		request.Header.Set(HeaderToken, test.token)
+		recorder := httptest.NewRecorder()
+		Handler(failing{errors.New("end")}, tokens).ServeHTTP(recorder, request)
+		if recorder.Code != test.want {
+			t.Errorf("project %s with %q: %d %s", test.project, test.token, recorder.Code, recorder.Body)
+		}
+	}
+	unreadable := func(context.Context, string) (string, error) { return "", errors.New("no answer") }
+	recorder := httptest.NewRecorder()
+	Handler(failing{}, unreadable).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, Path+"?environment=e&project=p", nil))
+	if recorder.Code != http.StatusServiceUnavailable {
+		t.Errorf("tokens cannot be read: %d", recorder.Code)
 	}
 }
 
