@@ -1,0 +1,74 @@
+package secret
+
+import (
+	"regexp"
+	"strings"
+)
+
+// places where command lines, settings and cron entries carry secrets; the
+// group named "secret" is hidden.
+var places = []*regexp.Regexp{
+	// user:password@ in URLs
+	regexp.MustCompile(`[A-Za-z][\w+.-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@`),
+	// Authorization headers
+	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+(?P<secret>[\w+/=.~-]{8,})`),
+	// curl -u user:password
+	regexp.MustCompile(`(?:^|\s)(?:-u|--user)[ =]?["']?[\w.@-]+:(?P<secret>[^\s"']+)`),
+	// mysql -pSECRET, redis-cli -a SECRET
+	regexp.MustCompile(`\b(?:mysql\w*|mariadb\w*)\s(?:[^|;&]*\s)?-p["']?(?P<secret>[^\s"'-][^\s"']*)`),
+	regexp.MustCompile(`\bredis-cli\s(?:[^|;&]*\s)?-a\s+["']?(?P<secret>[^\s"']+)`),
+	shapes,
+}
+
+// named finds NAME=VALUE, --name=VALUE, --name VALUE and "name": "VALUE".
+var named = regexp.MustCompile(`(--?)?([A-Za-z][\w.-]*)("?\s*[=:]\s*["']?|\s+["']?)([^\s"';&|,]+)`)
+
+// Redact replaces the parts of a text that look secret by what hide makes of
+// them, in angle brackets: "mysql -p<secret 3f…>". A text without any comes
+// back as it is.
+func Redact(text string, hide func(part string) string) string {
+	replace := func(part string) string { return "<" + hide(part) + ">" }
+	for _, place := range places {
+		text = replaceGroup(place, text, max(place.SubexpIndex("secret"), 0), replace)
+	}
+	return redactNamed(text, replace)
+}
+
+func replaceGroup(pattern *regexp.Regexp, text string, group int, replace func(string) string) string {
+	var out strings.Builder
+	last := 0
+	for _, match := range pattern.FindAllStringSubmatchIndex(text, -1) {
+		start, end := match[2*group], match[2*group+1]
+		if start < last || strings.HasPrefix(text[start:end], "<secret ") {
+			continue
+		}
+		out.WriteString(text[last:start])
+		out.WriteString(replace(text[start:end]))
+		last = end
+	}
+	return out.String() + text[last:]
+}
+
+// redactNamed looks at each name in turn; a value after a space counts only
+// behind an option.
+func redactNamed(text string, replace func(string) string) string {
+	var out strings.Builder
+	for {
+		match := named.FindStringSubmatchIndex(text)
+		if match == nil {
+			return out.String() + text
+		}
+		name, between, value := text[match[4]:match[5]], text[match[6]:match[7]], text[match[8]:match[9]]
+		option := match[2] >= 0
+		assigned := strings.ContainsAny(between, "=:")
+		if (assigned || option) && !strings.HasPrefix(value, "<") && !strings.HasPrefix(value, "-") && Looks(name, value) {
+			out.WriteString(text[:match[8]])
+			out.WriteString(replace(value))
+			text = text[match[9]:]
+			continue
+		}
+		// The value may itself be a name: go on behind this one.
+		out.WriteString(text[:match[5]])
+		text = text[match[5]:]
+	}
+}

@@ -1,0 +1,8 @@
+package capture
+
+// Sources gives all sources, in the order in which the collector runs them.
+func Sources() []Source {
+	return []Source{
+		osSource(),
+	}
+}
