@@ -1,5 +1,7 @@
 package hostspec
 
+import "regexp"
+
 // Kinds that Landfall captures, in the order of documents. A document may hold
 // others: they come last.
 const (
@@ -61,6 +63,11 @@ var ranks = func() map[Kind]int {
 	}
 	return ranks
 }()
+
+// valid refuses kinds that could not be told from a name in "kind/name".
+func (k Kind) valid() bool { return kindForm.MatchString(string(k)) }
+
+var kindForm = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 func rank(kind Kind) int {
 	if r, known := ranks[kind]; known {

@@ -82,17 +82,6 @@ func (i Item) Text(attribute string) string {
 	return value.String()
 }
 
-// Rule says what a spec keeps or leaves out, and why. The last rule that
-// matches an item wins; an item that no rule matches is kept.
-type Rule struct {
-	// Exclude and Include are patterns for kind/name or kind/name#attribute;
-	// exactly one is set. "*" stands for any characters, also slashes.
-	Exclude string `json:"exclude,omitempty" yaml:"exclude,omitempty"`
-	Include string `json:"include,omitempty" yaml:"include,omitempty"`
-	// Reason is for people: why this is noise, or why it matters after all.
-	Reason string `json:"reason" yaml:"reason"`
-}
-
 // Decision is a person's answer to a question of triage, kept so that it is
 // asked once.
 type Decision struct {

@@ -169,13 +169,23 @@ func (v Value) valid() error {
 		if !ok {
 			return fmt.Errorf("%s takes a text", v.op)
 		}
-		if v.op == Matches {
+		switch v.op {
+		case Matches:
 			_, err := regexp.Compile(text)
 			return err
+		case Versions:
+			_, err := ParseRange(text)
+			return err
+		case Number:
+			return validNumbers(text)
 		}
 	case Exists:
 		if _, ok := v.literal.(bool); !ok {
 			return fmt.Errorf("%s takes true or false", v.op)
+		}
+	case Contains:
+		if list, ok := v.literal.([]string); ok && len(list) == 0 {
+			return fmt.Errorf("%s takes at least one text", v.op)
 		}
 	case OneOf:
 		if list, ok := v.literal.([]string); !ok || len(list) == 0 {
