@@ -1,6 +1,9 @@
 package hostspec
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 // Kinds that Landfall captures, in the order of documents. A document may hold
 // others: they come last.
@@ -63,6 +66,28 @@ var ranks = func() map[Kind]int {
 	}
 	return ranks
 }()
+
+// unordered are attributes whose lists have no order: a person may write them
+// in any.
+var unordered = map[Kind][]string{
+	HostEntry:   {ValueAttribute, "names"},
+	Repository:  {"components"},
+	Service:     {"dropIns"},
+	User:        {"groups"},
+	Group:       {"members"},
+	SSHKey:      {"options"},
+	Mount:       {"options"},
+	Command:     {"calledBy"},
+	Certificate: {"names"},
+}
+
+// Unordered says that the order of an attribute's list means nothing.
+func Unordered(kind Kind, attribute string) bool {
+	return slices.Contains(unordered[kind], attribute)
+}
+
+// Known says that Landfall captures the kind.
+func (k Kind) Known() bool { _, known := ranks[k]; return known }
 
 // valid refuses kinds that could not be told from a name in "kind/name".
 func (k Kind) valid() bool { return kindForm.MatchString(string(k)) }

@@ -105,6 +105,9 @@ func (v Value) Literal() any {
 	return v.literal
 }
 
+// Argument is the literal, or the operator's argument, as text.
+func (v Value) Argument() string { return literalText(v.Literal()) }
+
 // Strings gives a literal list, or a literal as a list of one.
 func (v Value) Strings() []string {
 	if list, ok := v.literal.([]string); ok {
