@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	legacyshop "github.com/landfall-dev/landfall/examples/legacy-shop"
 	"github.com/landfall-dev/landfall/internal/cli"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 )
@@ -15,7 +16,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once
-	code := cli.Main(ctx, command.System(), os.Args[1:])
+	c := command.System()
+	c.LegacyShop = legacyshop.Recipe
+	code := cli.Main(ctx, c, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

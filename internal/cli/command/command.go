@@ -7,6 +7,7 @@ package command
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ type Context struct {
 	Err    io.Writer
 	Clock  func() time.Time
 	Getenv func(string) string
+
+	// LegacyShop is the recipe of `landfall local legacy create`, built in.
+	LegacyShop fs.FS
 
 	// Kube says which cluster and namespace, from the flags.
 	Kube KubeFlags

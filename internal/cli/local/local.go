@@ -1,6 +1,7 @@
-// Package local is `landfall local`: Kubernetes clusters on this machine. The
-// work is localkube's, a process of its own; here its commands are passed on
-// and the user's kubeconfig is kept up to date. Start at New.
+// Package local is `landfall local`: Kubernetes clusters and legacy servers on
+// this machine. The clusters are the work of localkube, a process of its own;
+// here its commands are passed on and the user's kubeconfig is kept up to date.
+// Start at New.
 package local
 
 import (
@@ -50,13 +51,14 @@ func New(c *command.Context) *cobra.Command {
 	}, passed(c, []string{"node"}, nodeVerbs)...)
 	return command.Group(&cobra.Command{
 		Use:   "local",
-		Short: "Kubernetes clusters on this machine, without Docker",
+		Short: "Kubernetes clusters and legacy servers on this machine",
 		Long: `Create and run real Kubernetes clusters on this machine. A created cluster
 becomes the context landfall-NAME of your kubeconfig.
 
-Each command takes the flags of localkube's: see its --help.`,
-		Example: "  landfall local create blue --nodes 3\n  landfall local node stop blue blue-2\n  landfall local delete blue",
-	}, append(passed(c, nil, verbs), node)...)
+Each command takes the flags of localkube's: see its --help. `+"`landfall local legacy`"+`
+runs servers as they were before Kubernetes.`,
+		Example: "  landfall local create blue --nodes 3\n  landfall local delete blue\n  landfall local legacy create --hosts 3",
+	}, append(passed(c, nil, verbs), node, newLegacy(c))...)
 }
 
 func passed(c *command.Context, group []string, verbs []verb) []*cobra.Command {
