@@ -66,6 +66,22 @@ func stores(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) []v1alpha1.Store 
 	return all
 }
 
+// StoreSettings names the Secret of the project that holds the settings of a
+// store made for an environment. Stores have no dots in their names, so no two
+// pairs share one.
+func StoreSettings(env, store string) string { return "store." + env + "." + store }
+
+// StoreSource names the Secret with the address of a store or of its server.
+func StoreSource(st v1alpha1.Store) string {
+	switch {
+	case st.External != "":
+		return st.External
+	case st.Server != "":
+		return st.Server
+	}
+	return "landfall-" + string(st.Type)
+}
+
 // part is a component as one environment runs it.
 type part struct {
 	// Component with the environment's overrides.

@@ -18,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/follow"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/change"
 )
 
@@ -107,6 +108,22 @@ func Releases(ctx context.Context, c *command.Context, name string) ([]v1alpha1.
 	var list v1alpha1.ReleaseList
 	err = cl.List(ctx, &list, client.InNamespace(c.Namespace()), client.MatchingFields{"spec.environment": name})
 	return list.Items, command.Explain(err)
+}
+
+// Deploy edits env so that it runs these versions, and checks the result.
+func Deploy(ctx context.Context, c *command.Context, env *v1alpha1.Environment, versions map[string]string) error {
+	bp, err := Blueprint(ctx, c, env.Spec.Blueprint)
+	if err != nil {
+		return err
+	}
+	current, err := CurrentRelease(ctx, c, env)
+	if err != nil {
+		return err
+	}
+	if err := change.Deploy(env, bp, current, versions); err != nil {
+		return err
+	}
+	return environment.ValidateEnvironment(bp, env)
 }
 
 // Edit reads the environment, lets edit change it, writes it, waits and prints

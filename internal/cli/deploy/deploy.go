@@ -10,7 +10,8 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
-	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/cli/objects"
+	"github.com/landfall-dev/landfall/internal/cli/preview"
 	"github.com/landfall-dev/landfall/internal/environment/change"
 )
 
@@ -32,10 +33,12 @@ a release that can be gone back to. A deploy ends a rollback: what the rollback
 brought back stays, but for the components given here.
 
 Without --set, or when nothing differs, everything is deployed again: tags are
-resolved anew and what failed is tried once more.`,
+resolved anew and what failed is tried once more.
+
+With --dry-run nothing changes: it shows the objects that would differ.`,
 		Example: `  landfall deploy staging --set web=1.4.2 -m "new basket"
   landfall deploy staging --set web=1.4.2 --set worker=sha256:0f3c…
-  landfall deploy staging --set web=1.4.2 --dry-run -o yaml`,
+  landfall deploy staging --set web=1.4.2 --dry-run`,
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteEnvironments(c, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,17 +59,9 @@ func run(ctx context.Context, c *command.Context, name string, flags deployFlags
 	if err != nil {
 		return err
 	}
-	return ask.Edit(ctx, c, name, "deploy to", flags.Flags, func(env *v1alpha1.Environment) error {
-		bp, err := ask.Blueprint(ctx, c, env.Spec.Blueprint)
-		if err != nil {
-			return err
-		}
-		current, err := ask.CurrentRelease(ctx, c, env)
-		if err != nil {
-			return err
-		}
+	edit := func(env *v1alpha1.Environment) error {
 		before := env.Spec.DeepCopy()
-		if err := change.Deploy(env, bp, current, versions); err != nil {
+		if err := ask.Deploy(ctx, c, env, versions); err != nil {
 			return err
 		}
 		env.Spec.Adopt = env.Spec.Adopt || flags.adopt
@@ -76,8 +71,28 @@ func run(ctx context.Context, c *command.Context, name string, flags deployFlags
 		if equality.Semantic.DeepEqual(before, &env.Spec) && !flags.approvePrune {
 			change.Request(env, v1alpha1.AnnotationRedeployRequested, c.Clock())
 		}
-		return environment.ValidateEnvironment(bp, env)
-	})
+		return nil
+	}
+	if flags.DryRun && !c.Output.Machine() {
+		return show(ctx, c, name, flags, edit)
+	}
+	return ask.Edit(ctx, c, name, "deploy to", flags.Flags, edit)
+}
+
+// show prints what would change in the cluster.
+func show(ctx context.Context, c *command.Context, name string, flags deployFlags, edit func(*v1alpha1.Environment) error) error {
+	env, err := ask.Write(ctx, c, name, flags.Flags, edit)
+	if err != nil {
+		return err
+	}
+	differences, err := preview.Of(ctx, c, env)
+	if err != nil {
+		return err
+	}
+	if err := objects.Show(c.Out, differences, c.Color(c.Out)); err != nil {
+		return err
+	}
+	return ask.Finish(ctx, c, env, "deploy to", flags.Flags)
 }
 
 func with(annotations map[string]string, key, value string) map[string]string {

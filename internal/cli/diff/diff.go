@@ -4,11 +4,8 @@ package diff
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -38,13 +35,6 @@ of the error shown.`,
 	return cmd
 }
 
-// difference is one object that applying would change.
-type difference struct {
-	objects.Applied
-	// Diff is a unified diff of the YAML.
-	Diff string `json:"diff"`
-}
-
 func run(ctx context.Context, c *command.Context, files []string) error {
 	found, err := objects.Read(c, files)
 	if err != nil {
@@ -54,51 +44,19 @@ func run(ctx context.Context, c *command.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	differences := []difference{}
+	differences := []objects.Difference{}
 	for _, o := range found {
 		applied, err := objects.Apply(ctx, cl, o, true)
 		if err != nil {
 			return err
 		}
 		if applied.Change != "unchanged" {
-			differences = append(differences, difference{Applied: applied, Diff: unified(applied)})
+			differences = append(differences, applied.Difference("in the project", "in the files"))
 		}
 	}
-	err = c.Print(differences, func(w io.Writer) error { return show(w, differences, c.Color(c.Out)) })
+	err = c.Print(differences, func(w io.Writer) error { return objects.Show(w, differences, c.Color(c.Out)) })
 	if err == nil && len(differences) > 0 {
 		err = fault.New(fault.NotHolding, "`landfall apply` with the same files makes it so.", "%d of %d objects differ", len(differences), len(found))
 	}
 	return err
-}
-
-func unified(a objects.Applied) string {
-	name := strings.ToLower(a.Kind) + " " + a.Name
-	return udiff.Unified("in the project: "+name, "in the files: "+name, objects.Text(a.Before), objects.Text(a.After))
-}
-
-func show(w io.Writer, differences []difference, color bool) error {
-	for _, d := range differences {
-		for line := range strings.Lines(d.Diff) {
-			if color {
-				line = paint(line)
-			}
-			if _, err := io.WriteString(w, line); err != nil {
-				return err
-			}
-		}
-	}
-	if len(differences) == 0 {
-		_, err := fmt.Fprintln(w, "nothing differs")
-		return err
-	}
-	return nil
-}
-
-func paint(line string) string {
-	colors := map[byte]string{'+': "32", '-': "31", '@': "36"}
-	code, ok := colors[line[0]]
-	if !ok {
-		return line
-	}
-	return "\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
 }

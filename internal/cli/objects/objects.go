@@ -131,11 +131,11 @@ type Applied struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
-	// Change is created, configured or unchanged.
+	// Change is created, configured, unchanged or deleted.
 	Change string `json:"change"`
 
-	// Before and After are the object in the API server; Before is nil where
-	// there was none.
+	// Before and After are the object; Before is nil where there was none, After
+	// where there will be none.
 	Before, After *unstructured.Unstructured `json:"-"`
 }
 
@@ -187,10 +187,24 @@ func toApply(cl client.Client, o client.Object) (*unstructured.Unstructured, err
 	return u, nil
 }
 
+// Compare says what becomes of an object. At least one of the two is there.
+func Compare(before, after *unstructured.Unstructured) Applied {
+	some := after
+	if some == nil {
+		some = before
+	}
+	return Applied{
+		Kind: some.GetKind(), Namespace: some.GetNamespace(), Name: some.GetName(),
+		Change: changed(before, after), Before: before, After: after,
+	}
+}
+
 func changed(before, after *unstructured.Unstructured) string {
 	switch {
 	case before == nil:
 		return "created"
+	case after == nil:
+		return "deleted"
 	case Text(before) == Text(after):
 		return "unchanged"
 	}

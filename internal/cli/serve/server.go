@@ -31,10 +31,6 @@ const (
 	shutdownTime = 20 * time.Second
 )
 
-// mirrorsVariable says where registries are reached from here, as HOST=URL
-// separated by commas: in a pod, localhost is not what it is on the nodes.
-const mirrorsVariable = "LANDFALL_REGISTRY_MIRRORS"
-
 // service is everything that runs.
 type service struct {
 	manager ctrl.Manager
@@ -46,9 +42,9 @@ func newServer(ctx context.Context, config *rest.Config, f *flags, getenv func(s
 	if err != nil {
 		return nil, err
 	}
-	mirrors, err := version.ParseMirrors(getenv(mirrorsVariable))
+	mirrors, err := version.ParseMirrors(getenv(version.MirrorsVariable))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", mirrorsVariable, err)
+		return nil, fmt.Errorf("reading %s: %w", version.MirrorsVariable, err)
 	}
 	pool := kube.NewPool(kube.PoolOptions{Reader: manager.GetClient(), Local: config, Registerer: metrics.Registry})
 	s := &service{manager: manager, pool: pool}

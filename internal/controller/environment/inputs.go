@@ -134,7 +134,7 @@ func (r *Reconciler) render(ctx context.Context, s *scope) (release.Contents, er
 func watchedSecrets(env *v1alpha1.Environment, needs environment.Needs) map[string]bool {
 	names := slices.Concat(needs.Secrets, needs.Optional)
 	for _, st := range needs.Stores {
-		names = append(names, storeSource(st), storeSecretName(env.Name, st.Name))
+		names = append(names, environment.StoreSource(st), environment.StoreSettings(env.Name, st.Name))
 	}
 	return maps.Collect(func(yield func(string, bool) bool) {
 		for _, name := range names {

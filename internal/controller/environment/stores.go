@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/store"
 	"github.com/landfall-dev/landfall/internal/fault"
 	corev1 "k8s.io/api/core/v1"
@@ -29,22 +30,6 @@ const (
 	annotationServers = "landfall.dev/store-servers"
 )
 
-// storeSecretName names the Secret of the project that holds the settings of a
-// store made for an environment. Stores have no dots in their names, so no two
-// pairs share one.
-func storeSecretName(env, store string) string { return "store." + env + "." + store }
-
-// storeSource names the Secret with the address of a store or of its server.
-func storeSource(st v1alpha1.Store) string {
-	switch {
-	case st.External != "":
-		return st.External
-	case st.Server != "":
-		return st.Server
-	}
-	return "landfall-" + string(st.Type)
-}
-
 // ensureStores gives the settings of the stores, and makes those that the
 // environment has not got yet. A store that leaves the blueprint keeps its
 // data until the environment is deleted: a rollback may want it back.
@@ -61,7 +46,7 @@ func (r *Reconciler) ensureStores(ctx context.Context, s *scope, stores []v1alph
 }
 
 func (r *Reconciler) ensureStore(ctx context.Context, s *scope, st v1alpha1.Store) (store.Settings, error) {
-	source, err := r.secrets.get(ctx, types.NamespacedName{Namespace: s.env.Namespace, Name: storeSource(st)})
+	source, err := r.secrets.get(ctx, types.NamespacedName{Namespace: s.env.Namespace, Name: environment.StoreSource(st)})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +57,7 @@ func (r *Reconciler) ensureStore(ctx context.Context, s *scope, st v1alpha1.Stor
 	if st.External != "" {
 		return settingsOf(source), nil
 	}
-	own, err := r.secrets.get(ctx, types.NamespacedName{Namespace: s.env.Namespace, Name: storeSecretName(s.env.Name, st.Name)})
+	own, err := r.secrets.get(ctx, types.NamespacedName{Namespace: s.env.Namespace, Name: environment.StoreSettings(s.env.Name, st.Name)})
 	switch {
 	case fault.ClassOf(err) == fault.NotFound:
 		own = nil
@@ -103,7 +88,7 @@ func (r *Reconciler) makeStore(ctx context.Context, s *scope, st v1alpha1.Store,
 		return nil, err
 	}
 	r.Reached(pointStores)
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.env.Namespace, Name: storeSecretName(s.env.Name, st.Name)}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.env.Namespace, Name: environment.StoreSettings(s.env.Name, st.Name)}}
 	if own != nil {
 		secret = own.DeepCopy()
 	}

@@ -81,6 +81,11 @@ func New(options Options) *Remote {
 	return &Remote{options: options, fresh: map[string]answer{}}
 }
 
+// MirrorsVariable is the environment variable that says where registries are
+// reached from here, in ParseMirrors' form: in a pod, localhost is not what it
+// is on the nodes.
+const MirrorsVariable = "LANDFALL_REGISTRY_MIRRORS"
+
 // ParseMirrors reads mirrors as HOST=URL, separated by commas.
 func ParseMirrors(text string) (map[string]string, error) {
 	mirrors := map[string]string{}
