@@ -31,6 +31,10 @@ type Options struct {
 	Full bool
 	// Kinds restricts the capture to the sources of these kinds; empty means all.
 	Kinds []hostspec.Kind
+	// Paths are files that are looked at wherever they are: an item each, with
+	// state managed where it is as its package ships it, and state absent where
+	// nothing is there. Verifying a document asks for those that it names.
+	Paths []string
 	// Timeout of the whole; 0 is the constant.
 	Timeout time.Duration
 }
@@ -111,7 +115,7 @@ func readShell(ctx context.Context, shell target.Shell, sources []Source, option
 	}
 	host, _ := firstLine(result.outcomes["os/hostname"].Stdout)
 	return &Input{
-		Host: host, User: result.user, UID: result.uid, Full: options.Full,
+		Host: host, User: result.user, UID: result.uid, Full: options.Full, Paths: options.Paths,
 		files: result.files, closed: result.closed, outcomes: result.outcomes,
 	}, nil
 }

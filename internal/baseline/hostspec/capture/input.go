@@ -21,6 +21,9 @@ type Input struct {
 	UID  int
 	// Full asks for full verification of packages.
 	Full bool
+	// Paths are files that get an item each whatever their state: see
+	// Options.Paths.
+	Paths []string
 
 	source   string
 	files    map[string]file
