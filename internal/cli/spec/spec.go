@@ -22,5 +22,9 @@ others. Captured facts and expectations are the same document, so that what was
 captured from one host can be asked of the next, as it is or edited.`,
 		Example: `  landfall spec capture ssh://deploy@web1 -o web1.yaml
   landfall spec verify web1.yaml --target ssh://deploy@web2`,
-	})
+	},
+		newCapture(c),
+		newVerify(c),
+		newTriage(c),
+	)
 }

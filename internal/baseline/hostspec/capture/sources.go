@@ -4,5 +4,6 @@ package capture
 func Sources() []Source {
 	return []Source{
 		osSource(),
+		nginxSource(),
 	}
 }
