@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -147,11 +148,24 @@ func explain(ctx context.Context, err error, timeout time.Duration) error {
 	case errors.As(err, &certificate):
 		return fails("the certificate is not trusted: %s", explainCertificate(certificate))
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return unknownIf("%s", err)
+		return unknownIf("%s", connecting(err))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fails("the server closed the connection")
 	}
-	return fails("%s", err)
+	return fails("%s", connecting(err))
+}
+
+// connecting says plainly that a connection was not made.
+func connecting(err error) error {
+	var operation *net.OpError
+	var system *os.SyscallError
+	if !errors.As(err, &operation) || operation.Op != "dial" || operation.Addr == nil {
+		return err
+	}
+	if cause := operation.Err; errors.As(cause, &system) {
+		return fmt.Errorf("connecting to %s: %w", operation.Addr, system.Err)
+	}
+	return fmt.Errorf("connecting to %s: %w", operation.Addr, operation.Err)
 }
 
 // explainCertificate adds the names that the certificate does have.

@@ -51,6 +51,9 @@ type Options struct {
 	Now func() time.Time
 }
 
+// ErrNoneSelected says that Options.Only leaves no check of a document.
+var ErrNoneSelected = errors.New("no check has such a name")
+
 // maxHeader bounds an answer's header, in bytes.
 const maxHeader = 64 << 10
 
@@ -73,7 +76,7 @@ type Runner struct {
 func NewRunner(d *Document, o Options) (*Runner, error) {
 	r, err := newRunner(d, o)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, fmt.Errorf("preparing checks: %w", err), "")
+		return nil, fault.Wrap(fault.Invalid, fmt.Errorf("preparing checks: %w", err), fault.HintOf(err))
 	}
 	return r, nil
 }
@@ -127,7 +130,7 @@ func (r *Runner) selected(flows []*flow, only func(string) bool) ([]*flow, error
 		wanted = append(wanted, f)
 	}
 	if len(wanted) == 0 {
-		return nil, errors.New("no check has such a name")
+		return nil, ErrNoneSelected
 	}
 	return wanted, nil
 }

@@ -146,11 +146,32 @@ func (c Counts) Err() error {
 // Report is a list of results that fits in memory. What does not is written
 // one by one by a Writer.
 type Report struct {
-	Results []Result `json:"results"`
+	Results []Result
 }
 
 // Add appends results.
 func (r *Report) Add(results ...Result) { r.Results = append(r.Results, results...) }
+
+// Document is a report as programs read it.
+type Document struct {
+	Results []Result `json:"results"`
+	Counts  Counts   `json:"counts"`
+	Answer  Answer   `json:"answer"`
+}
+
+// Document is the report with its counts, for forms that no Writer has. Its
+// texts are clean.
+func (r Report) Document() Document {
+	counts := r.Counts()
+	results := append([]Result{}, r.Results...)
+	for i := range results {
+		one := &results[i]
+		for _, text := range []*string{&one.Group, &one.Name, &one.Target, &one.Expected, &one.Actual, &one.Reason} {
+			*text = cleanText(*text)
+		}
+	}
+	return Document{Results: results, Counts: counts, Answer: counts.Answer()}
+}
 
 // Counts counts the results.
 func (r Report) Counts() Counts {

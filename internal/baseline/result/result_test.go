@@ -67,11 +67,7 @@ func TestMachineFormatsAreWellFormed(t *testing.T) {
 			if err := report.Write(&text, JSON, Options{}); err != nil {
 				t.Fatal(err)
 			}
-			var read struct {
-				Report
-				Counts Counts
-				Answer Answer
-			}
+			var read Document
 			if err := json.Unmarshal(text.Bytes(), &read); err != nil {
 				t.Fatal(err)
 			}
