@@ -122,7 +122,7 @@ func (m Manager) launch(l plan.Layout) (proc.ID, error) {
 		return proc.ID{}, fmt.Errorf("starting the supervisor: %w", err)
 	}
 	defer log.Close()
-	self, err := os.Executable()
+	self, err := install(l.BinDir())
 	if err != nil {
 		return proc.ID{}, fmt.Errorf("starting the supervisor: %w", err)
 	}

@@ -83,6 +83,10 @@ func (l Layout) NetpolSocket() string { return l.path("run", "netpol.sock") }
 // our own.
 func (l Layout) CNIDir() string { return l.path("cni-bin") }
 
+// BinDir has the programs that the cluster runs: those of the build that
+// started it last.
+func (l Layout) BinDir() string { return l.path("bin") }
+
 // VolumeDir holds the dynamic volumes.
 func (l Layout) VolumeDir() string { return l.path("volumes") }
 
