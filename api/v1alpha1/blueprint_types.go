@@ -53,7 +53,7 @@ type BlueprintSpec struct {
 // Component is one deployable part: exactly one of image, chart and kustomize.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.image) ? 1 : 0) + (has(self.chart) ? 1 : 0) + (has(self.kustomize) ? 1 : 0) == 1",message="exactly one of image, chart and kustomize"
-// +kubebuilder:validation:XValidation:rule="has(self.image) || !(has(self.command) || has(self.args) || has(self.ports) || has(self.env) || has(self.files) || has(self.volumes) || has(self.resources) || has(self.health) || has(self.scale) || has(self.schedule) || has(self.runBefore) || has(self.stores) || has(self.security))",message="only image components take command, args, ports, env, files, volumes, resources, health, scale, schedule, runBefore, stores and security"
+// +kubebuilder:validation:XValidation:rule="has(self.image) || !(has(self.command) || has(self.args) || has(self.ports) || has(self.env) || has(self.files) || has(self.volumes) || has(self.resources) || has(self.health) || has(self.scale) || has(self.schedule) || has(self.runBefore) || has(self.stores) || has(self.security) || has(self.sidecars))",message="only image components take command, args, ports, env, files, volumes, resources, health, scale, schedule, runBefore, stores, security and sidecars"
 // +kubebuilder:validation:XValidation:rule="!(has(self.schedule) && has(self.runBefore))",message="a component runs on a schedule or before others, not both"
 // +kubebuilder:validation:XValidation:rule="!(has(self.schedule) || has(self.runBefore)) || !(has(self.ports) || has(self.scale) || has(self.health))",message="a job takes no ports, scale or health"
 type Component struct {
@@ -154,6 +154,64 @@ type Component struct {
 	// privilege escalation, the runtime's seccomp profile).
 	// +optional
 	Security *Security `json:"security,omitempty"`
+
+	// Sidecars are further containers of each instance, which share its
+	// network, volumes, env, stores and security. They run before the
+	// component's own container starts and until it has ended.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Sidecars []Sidecar `json:"sidecars,omitempty"`
+}
+
+// Sidecar is a further container of each instance of a component, for example
+// PHP-FPM behind nginx.
+type Sidecar struct {
+	// Name is a DNS label, unique in the component and other than its name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Image is the reference to run; the component's own, in the version that
+	// the environment asks for, by default.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Image string `json:"image,omitempty"`
+
+	// Command replaces the image's entry point.
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Command []string `json:"command,omitempty"`
+
+	// Args replaces the image's arguments.
+	// +kubebuilder:validation:MaxItems=256
+	// +optional
+	Args []string `json:"args,omitempty"`
+
+	// Env are variables beside the component's, which they replace by name.
+	// +kubebuilder:validation:MaxItems=256
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Env []corev1.EnvVar `json:"env,omitempty"`
+
+	// Files are mounted into this container, read-only.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=path
+	// +optional
+	Files []File `json:"files,omitempty"`
+
+	// Resources are the container's requests and limits.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
+	// Health says how to tell that it serves; its port is one of the
+	// component's. Without it, running is enough.
+	// +optional
+	Health *Health `json:"health,omitempty"`
 }
 
 // Chart is where a Helm chart comes from and what it is given. Exactly one of

@@ -79,13 +79,13 @@ func (r *renderer) addConfigObjects(c *config, p *part, plain map[string]string,
 		return invalid("blueprint "+r.in.Blueprint.Name, field.ErrorList{field.TooLong(at, "the Secrets' values", maxFiles)})
 	}
 	if len(plain) > 0 {
-		c.configMap = contentName(p.Name, plain)
+		c.configMap = contentName(p.configName(), plain)
 		c.objects = append(c.objects, object(p.Name, "v1", "ConfigMap", &corev1.ConfigMap{
 			ObjectMeta: r.meta(p.Name, c.configMap), Data: plain, Immutable: new(true),
 		}))
 	}
 	if len(secret) > 0 {
-		c.secret = contentName(p.Name, secret)
+		c.secret = contentName(p.configName(), secret)
 		c.objects = append(c.objects, object(p.Name, "v1", "Secret", &corev1.Secret{
 			ObjectMeta: r.meta(p.Name, c.secret), Data: secret, Immutable: new(true), Type: corev1.SecretTypeOpaque,
 		}))

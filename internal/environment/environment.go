@@ -25,7 +25,7 @@ type Input struct {
 	// Cluster gives the routing; its status' version is what charts see as the
 	// version of Kubernetes.
 	Cluster *v1alpha1.Cluster
-	// Images by component, for each of Needs.Images.
+	// Images for each of Needs.Images, by the same names.
 	Images map[string]Image
 	// Charts by component, for each of Needs.Charts.
 	Charts map[string]Chart

@@ -28,7 +28,11 @@ func (r *renderer) image(p *part, path *field.Path) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	b := built{config: cfg.objects, objects: r.claims(p)}
+	sidecars, err := r.sidecars(p, img, &pod.Spec, path.Child("sidecars"))
+	if err != nil {
+		return built{}, err
+	}
+	b := built{config: append(cfg.objects, sidecars...), objects: r.claims(p)}
 	switch {
 	case p.isJob():
 		b.objects = append(b.objects, r.job(p, pod))

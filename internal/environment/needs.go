@@ -11,7 +11,8 @@ import (
 
 // Needs is what must be fetched before an environment can be rendered.
 type Needs struct {
-	// Images are the references to resolve, by component.
+	// Images are the references to resolve, by component or, for sidecars with
+	// an image of their own, COMPONENT/SIDECAR.
 	Images map[string]string
 	// Charts to fetch, by component, at the environment's version. Charts
 	// packed into the blueprint are among them.
@@ -36,6 +37,11 @@ func Needed(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) Needs {
 		switch {
 		case p.Image != "":
 			n.Images[p.Name] = p.reference().String()
+			for _, s := range p.Sidecars {
+				if s.Image != "" {
+					n.Images[sidecarImage(p.Name, s.Name)] = splitReference(s.Image).String()
+				}
+			}
 		case p.Chart != nil:
 			n.Charts[p.Name] = p.chart()
 		}
@@ -90,6 +96,8 @@ type part struct {
 	index int
 	// version the environment asks for; empty for the blueprint's.
 	version string
+	// sidecar is set where the part stands for one of the component's sidecars.
+	sidecar string
 }
 
 // parts are the blueprint's components, in its order, as env runs them.
@@ -114,14 +122,7 @@ func (p *part) override(o v1alpha1.Override) {
 	if o.Resources != nil {
 		p.Resources = o.Resources.DeepCopy()
 	}
-	for _, v := range o.Env {
-		at := slices.IndexFunc(p.Env, func(old corev1.EnvVar) bool { return old.Name == v.Name })
-		if at < 0 {
-			p.Env = append(p.Env, *v.DeepCopy())
-		} else {
-			p.Env[at] = *v.DeepCopy()
-		}
-	}
+	p.Env = mergeEnv(p.Env, o.Env)
 }
 
 // isJob tells a one-off job, which runs before other components.
@@ -162,13 +163,17 @@ func (p *part) chart() v1alpha1.Chart {
 
 // secretRefs are the keys of project Secrets that the component uses.
 func (p *part) secretRefs() []corev1.SecretKeySelector {
+	env, files := p.Env, p.Files
+	for _, s := range p.Sidecars {
+		env, files = slices.Concat(env, s.Env), slices.Concat(files, s.Files)
+	}
 	var refs []corev1.SecretKeySelector
-	for _, v := range p.Env {
+	for _, v := range env {
 		if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
 			refs = append(refs, *v.ValueFrom.SecretKeyRef)
 		}
 	}
-	for _, f := range p.Files {
+	for _, f := range files {
 		if f.SecretKeyRef != nil {
 			refs = append(refs, *f.SecretKeyRef)
 		}

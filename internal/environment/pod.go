@@ -28,24 +28,9 @@ const (
 
 // pod is the template of a component's pods.
 func (r *renderer) pod(p *part, img Image, cfg config) (corev1.PodTemplateSpec, error) {
-	env, err := r.env(p, cfg)
+	container, volumes, err := r.container(p, img, cfg)
 	if err != nil {
 		return corev1.PodTemplateSpec{}, err
-	}
-	volumes, mounts := r.volumes(p, cfg)
-	container := corev1.Container{
-		Name:            p.Name,
-		Image:           img.String(),
-		Command:         p.Command,
-		Args:            p.Args,
-		Env:             env,
-		VolumeMounts:    mounts,
-		SecurityContext: containerSecurity(p.Security),
-		// What a program says last is the reason people look for.
-		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-	}
-	if p.Resources != nil {
-		container.Resources = *p.Resources.DeepCopy()
 	}
 	for _, port := range p.Ports {
 		container.Ports = append(container.Ports, corev1.ContainerPort{Name: port.Name, ContainerPort: port.Port, Protocol: protocol(port)})
@@ -75,6 +60,31 @@ func (r *renderer) pod(p *part, img Image, cfg config) (corev1.PodTemplateSpec, 
 		template.Annotations = map[string]string{storesHash: hashOf(used)[:16]}
 	}
 	return template, nil
+}
+
+// container is what a component's own container and a sidecar have in common,
+// with the volumes it mounts.
+func (r *renderer) container(p *part, img Image, cfg config) (corev1.Container, []corev1.Volume, error) {
+	env, err := r.env(p, cfg)
+	if err != nil {
+		return corev1.Container{}, nil, err
+	}
+	volumes, mounts := r.volumes(p, cfg)
+	container := corev1.Container{
+		Name:            p.container(),
+		Image:           img.String(),
+		Command:         p.Command,
+		Args:            p.Args,
+		Env:             env,
+		VolumeMounts:    mounts,
+		SecurityContext: containerSecurity(p.Security),
+		// What a program says last is the reason people look for.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	if p.Resources != nil {
+		container.Resources = *p.Resources.DeepCopy()
+	}
+	return container, volumes, nil
 }
 
 // env are the stores' settings, then the component's own variables, which win
@@ -117,23 +127,24 @@ func (r *renderer) volumes(p *part, cfg config) ([]corev1.Volume, []corev1.Volum
 		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: path.Clean(v.Path)})
 	}
 	var plain, secret []corev1.KeyToPath
+	plainName, secretName := p.volumeName("files"), p.volumeName("secret-files")
 	for _, f := range cfg.files {
 		item := corev1.KeyToPath{Key: f.key, Path: f.key, Mode: new(f.mode)}
-		name := "files"
+		name := plainName
 		if f.secret {
-			name, secret = "secret-files", append(secret, item)
+			name, secret = secretName, append(secret, item)
 		} else {
 			plain = append(plain, item)
 		}
 		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: f.path, SubPath: f.key, ReadOnly: true})
 	}
 	if plain != nil {
-		volumes = append(volumes, corev1.Volume{Name: "files", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+		volumes = append(volumes, corev1.Volume{Name: plainName, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: cfg.configMap}, Items: plain,
 		}}})
 	}
 	if secret != nil {
-		volumes = append(volumes, corev1.Volume{Name: "secret-files", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		volumes = append(volumes, corev1.Volume{Name: secretName, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName: cfg.secret, Items: secret,
 		}}})
 	}

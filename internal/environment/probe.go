@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 const (
@@ -45,10 +44,10 @@ func probeHandler(p *part) (corev1.ProbeHandler, bool) {
 		return corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: p.Health.Command}}, true
 	}
 	port := probedPort(&p.Component)
-	if port == nil || p.isJob() || p.Schedule != "" {
+	if port == nil || p.isJob() || p.Schedule != "" || (p.sidecar != "" && p.Health == nil) {
 		return corev1.ProbeHandler{}, false
 	}
-	target := intstr.FromString(port.Name)
+	target := p.probeTarget(port)
 	if p.Health != nil && p.Health.Path != "" {
 		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: p.Health.Path, Port: target}}, true
 	}

@@ -180,6 +180,7 @@ func imageFields(c *v1alpha1.Component) []string {
 		{"files", c.Files != nil}, {"volumes", c.Volumes != nil}, {"resources", c.Resources != nil},
 		{"health", c.Health != nil}, {"scale", c.Scale != nil}, {"schedule", c.Schedule != ""},
 		{"runBefore", c.RunBefore != nil}, {"stores", c.Stores != nil}, {"security", c.Security != nil},
+		{"sidecars", c.Sidecars != nil},
 	} {
 		if f.set {
 			set = append(set, f.name)

@@ -41,7 +41,7 @@ func validateImageComponent(bp *v1alpha1.Blueprint, c *v1alpha1.Component, at *f
 	if s := c.Security; s != nil && s.Root && s.User != nil {
 		errs = append(errs, field.Forbidden(at.Child("security"), "root or user, not both"))
 	}
-	return errs
+	return append(errs, validateSidecars(c, at.Child("sidecars"))...)
 }
 
 func validatePorts(c *v1alpha1.Component, at *field.Path) field.ErrorList {
@@ -274,10 +274,10 @@ func validateScale(c *v1alpha1.Component, at *field.Path) field.ErrorList {
 	if loads := s.CPU != nil || s.Memory != nil || len(s.Metrics) > 0; loads != (s.Max != nil) {
 		errs = append(errs, field.Required(at.Child("max"), "max and something to scale by (cpu, memory or metrics) go together"))
 	}
-	if s.CPU != nil && !requests(c.Resources, corev1.ResourceCPU) {
+	if s.CPU != nil && !allRequest(c, corev1.ResourceCPU) {
 		errs = append(errs, field.Required(at.Child("cpu"), "cpu is in percent of resources.requests.cpu, which is not set"))
 	}
-	if s.Memory != nil && !requests(c.Resources, corev1.ResourceMemory) {
+	if s.Memory != nil && !allRequest(c, corev1.ResourceMemory) {
 		errs = append(errs, field.Required(at.Child("memory"), "memory is in percent of resources.requests.memory, which is not set"))
 	}
 	for i, m := range s.Metrics {
@@ -286,6 +286,17 @@ func validateScale(c *v1alpha1.Component, at *field.Path) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// allRequest tells whether every container of the component asks for some of a
+// resource.
+func allRequest(c *v1alpha1.Component, name corev1.ResourceName) bool {
+	for _, s := range c.Sidecars {
+		if !requests(s.Resources, name) {
+			return false
+		}
+	}
+	return requests(c.Resources, name)
 }
 
 // requests tells whether a container asks for some of a resource: a limit
