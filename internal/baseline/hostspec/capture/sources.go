@@ -5,5 +5,6 @@ func Sources() []Source {
 	return []Source{
 		osSource(),
 		nginxSource(),
+		phpSource(),
 	}
 }

@@ -24,7 +24,7 @@ func (d Default) Key() string { return d.Context + " " + d.Directive }
 var defaultsTable string
 
 // Defaults gives the values that hold in the build for directives that matter
-// to operations. Without a version they are those of the newest nginx.
+// to operations; without a version those that never changed.
 func Defaults(build Build) []Default {
 	reader := csv.NewReader(strings.NewReader(defaultsTable))
 	reader.Comment = '#'
@@ -35,10 +35,10 @@ func Defaults(build Build) []Default {
 	var defaults []Default
 	for _, row := range rows {
 		since, before := row[3], row[4]
-		if build.Version == "" && before != "" {
+		if build.Version == "" && since+before != "" {
 			continue
 		}
-		if build.Version != "" && (older(build.Version, since) || (before != "" && !older(build.Version, before))) {
+		if older(build.Version, since) || (before != "" && !older(build.Version, before)) {
 			continue
 		}
 		defaults = append(defaults, Default{Context: row[0], Directive: row[1], Value: row[2]})

@@ -197,7 +197,8 @@ func TestDefaultsFollowTheVersion(t *testing.T) {
 		{"1.28.0", "http ssl_protocols", "TLSv1.2 TLSv1.3"},
 		{"1.18.0", "http keepalive_requests", "100"},
 		{"1.18.0", "http keepalive_time", ""},
-		{"", "http keepalive_requests", "1000"},
+		{"", "http keepalive_requests", ""},
+		{"", "http client_max_body_size", "1m"},
 	} {
 		if got := value(c.version, c.key); got != c.want {
 			t.Errorf("nginx %s: %s is %q, want %q", c.version, c.key, got, c.want)

@@ -70,6 +70,8 @@ type Files map[string]string
 
 // Tree is a whole configuration.
 type Tree struct {
+	// Main is the path of the main configuration file.
+	Main       string
 	Directives []Directive
 	// Problems say what could not be read, such as a missing include; what is
 	// around it was read.
@@ -78,7 +80,7 @@ type Tree struct {
 
 // Parse reads the configuration that starts at the file main.
 func Parse(main string, files Files) (*Tree, error) {
-	p := &parser{files: files, folder: path.Dir(main), tree: &Tree{}}
+	p := &parser{files: files, folder: path.Dir(main), tree: &Tree{Main: main}}
 	directives, err := p.file(main, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading nginx configuration %s: %w", main, err)

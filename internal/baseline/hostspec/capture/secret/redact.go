@@ -12,6 +12,8 @@ var places = []*regexp.Regexp{
 	regexp.MustCompile(`[A-Za-z][\w+.-]*://[^\s/:@]*:(?P<secret>[^\s/@]+)@`),
 	// Authorization headers
 	regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+(?P<secret>[\w+/=.~-]{8,})`),
+	// ?auth=SECRET and ?auth[]=SECRET in the addresses of phpredis
+	regexp.MustCompile(`[?&]auth(?:\[\w*\])?=(?P<secret>[^\s&"']+)`),
 	// curl -u user:password
 	regexp.MustCompile(`(?:^|\s)(?:-u|--user)[ =]?["']?[\w.@-]+:(?P<secret>[^\s"']+)`),
 	// mysql -pSECRET, redis-cli -a SECRET
