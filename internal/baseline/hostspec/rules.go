@@ -3,6 +3,8 @@ package hostspec
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -93,6 +95,10 @@ func (s *Spec) KeepsAttribute(item Item, attribute string) bool {
 // values with the spec.
 func (s *Spec) Kept() *Spec {
 	kept := *s
+	if len(s.Rules) == 0 {
+		kept.Items, kept.Unknown = slices.Clone(s.Items), maps.Clone(s.Unknown)
+		return &kept
+	}
 	kept.Items = make([]Item, 0, len(s.Items))
 	for _, item := range s.Items {
 		if !s.Keeps(item) {

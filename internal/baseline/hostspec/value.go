@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -196,4 +197,13 @@ func (v Value) valid() error {
 		}
 	}
 	return nil
+}
+
+// MarshalJSON writes the value as documents have it: a literal, or the operator
+// with its argument.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if v.op == "" {
+		return json.Marshal(v.Literal())
+	}
+	return json.Marshal(map[Operator]any{v.op: v.Literal()})
 }
