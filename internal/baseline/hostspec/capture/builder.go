@@ -42,12 +42,19 @@ func (b *Builder) Unknown(kind hostspec.Kind, reason string) {
 }
 
 // Setting gives the value of a setting, or a fingerprint if its name or value
-// looks like a secret; see package secret.
+// looks like a secret; see package secret. Secrets within the value, such as a
+// password in a URL, are replaced there.
 func (b *Builder) Setting(name, value string) hostspec.Value {
 	if secret.Looks(name, value) {
 		return b.Secret(value)
 	}
-	return hostspec.Text(secret.Redact(value, func(part string) string { return b.Secret(part).String() }))
+	return hostspec.Text(b.Redacted(value))
+}
+
+// Redacted gives a text, such as a command line, with what looks secret in it
+// replaced by "<secret FINGERPRINT>".
+func (b *Builder) Redacted(text string) string {
+	return secret.Redact(text, func(part string) string { return b.Secret(part).String() })
 }
 
 // Secret gives the fingerprint of a value that is a secret.

@@ -172,5 +172,3 @@ func parse(source Source, in *Input, out *Builder) {
 	}
 	source.Parse(in, out)
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

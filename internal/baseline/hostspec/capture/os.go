@@ -1,8 +1,6 @@
 package capture
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"io/fs"
 	"strings"
@@ -49,7 +47,7 @@ func parseRelease(in *Input, out *Builder) {
 		out.Value(hostspec.OS, "id", hostspec.UnknownBecause(err.Error()))
 		return
 	}
-	values := shellAssignments(release)
+	values := Assignments(release)
 	for _, field := range []struct{ name, key string }{
 		{"id", "ID"}, {"version", "VERSION_ID"}, {"codename", "VERSION_CODENAME"}, {"name", "PRETTY_NAME"},
 	} {
@@ -60,28 +58,4 @@ func parseRelease(in *Input, out *Builder) {
 	if point, err := in.Read("/etc/debian_version"); err == nil {
 		out.Value(hostspec.OS, "release", hostspec.Text(strings.TrimSpace(string(point))))
 	}
-}
-
-// shellAssignments reads lines of NAME=value as environment files have them,
-// with an optional export, and simple quotes.
-func shellAssignments(data []byte) map[string]string {
-	values := map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, MaxFile)
-	for lines.Scan() {
-		line := strings.TrimPrefix(strings.TrimSpace(lines.Text()), "export ")
-		name, value, found := strings.Cut(line, "=")
-		if !found || name == "" || strings.ContainsAny(name, " \t#") {
-			continue
-		}
-		values[name] = unquote(strings.TrimSpace(value))
-	}
-	return values
-}
-
-func unquote(s string) string {
-	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	return s
 }

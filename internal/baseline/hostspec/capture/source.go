@@ -58,7 +58,7 @@ const (
 )
 
 // MaxFile bounds the files whose contents are read, in bytes.
-const MaxFile = 2 << 20
+const MaxFile = 8 << 20
 
 // NotThere is the exit code by which a command's script says that what it asks
 // is not installed, as a shell does for a command that it does not find.

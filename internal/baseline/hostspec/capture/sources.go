@@ -4,6 +4,14 @@ package capture
 func Sources() []Source {
 	return []Source{
 		osSource(),
+		systemSource(),
+		packagesSource(),
+		repositoriesSource(),
+		usersSource(),
+		kernelSource(),
+		limitsSource(),
+		mountsSource(),
+		cronSource(),
 		nginxSource(),
 		phpSource(),
 	}

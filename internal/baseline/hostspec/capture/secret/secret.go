@@ -33,7 +33,7 @@ var harmless = []string{
 	"file", "path", "dir", "folder", "days", "age", "len", "length", "min", "max", "timeout", "ttl", "expire",
 	"expiry", "lifetime", "authentication", "policy", "enabled", "enable", "type", "format", "prompt", "maps",
 	"map", "algorithm", "method", "methods", "rounds", "warn", "change", "retries", "tries", "mode", "options",
-	"attempts", "reuse", "lock", "first", "security", "level", "size", "bits", "name", "mechanism", "filter",
+	"helper", "attempts", "reuse", "lock", "first", "security", "level", "size", "bits", "name", "mechanism", "filter",
 }
 
 var switches = []string{
