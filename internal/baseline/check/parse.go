@@ -72,61 +72,6 @@ func decode(text []byte) (doc *Document, err error) {
 	return doc, errors.Join(fields.problems...)
 }
 
-// Encode writes the document as YAML, as people would.
-func (d *Document) Encode(w io.Writer) error {
-	encoder := yaml.NewEncoder(w)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(d); err != nil {
-		return fmt.Errorf("writing checks: %w", err)
-	}
-	return encoder.Close()
-}
-
-// UnmarshalYAML reads the short form, GET /path, too.
-func (r *Request) UnmarshalYAML(node *yaml.Node) error {
-	if node = resolve(node); node.Kind != yaml.ScalarNode {
-		type plain Request
-		return node.Decode((*plain)(r))
-	}
-	method, target, ok := strings.Cut(strings.TrimSpace(node.Value), " ")
-	target = strings.TrimSpace(target)
-	if !ok || target == "" {
-		return fmt.Errorf("line %d: a request is METHOD PATH or a mapping, not %q", node.Line, node.Value)
-	}
-	r.Method = method
-	if strings.HasPrefix(target, "/") {
-		r.Path = target
-	} else {
-		r.URL = target
-	}
-	return nil
-}
-
-// UnmarshalYAML reads the short form, a bare text, too.
-func (c *Condition) UnmarshalYAML(node *yaml.Node) error {
-	if node = resolve(node); node.Kind != yaml.ScalarNode {
-		type plain Condition
-		return node.Decode((*plain)(c))
-	}
-	c.Equals = &node.Value
-	return nil
-}
-
-// UnmarshalYAML keeps Condition's from taking the place of its own.
-func (b *BodyCondition) UnmarshalYAML(node *yaml.Node) error {
-	type plainCondition Condition
-	var read struct {
-		Selector       `yaml:",inline"`
-		plainCondition `yaml:",inline"`
-		Count          Range `yaml:"count"`
-	}
-	if err := node.Decode(&read); err != nil {
-		return err
-	}
-	*b = BodyCondition{read.Selector, Condition(read.plainCondition), read.Count}
-	return nil
-}
-
 // resolve follows aliases to the node that is meant.
 func resolve(node *yaml.Node) *yaml.Node {
 	for range maxAliases {
