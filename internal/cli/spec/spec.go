@@ -25,6 +25,9 @@ captured from one host can be asked of the next, as it is or edited.`,
 	},
 		newCapture(c),
 		newVerify(c),
+		newDiff(c),
+		newFleet(c),
+		newSuggest(c),
 		newTriage(c),
 	)
 }

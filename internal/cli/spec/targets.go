@@ -33,6 +33,11 @@ your configuration, agent and known_hosts; it never asks. web{1..3} and
 func (f *targetFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.file, "targets", "", "`file` with one target a line; - reads standard input")
 	flags.IntVar(&f.parallel, "parallel", 8, "`number` of targets at once")
+	f.addReach(flags)
+}
+
+// addReach adds just the flags that say how targets are reached.
+func (f *targetFlags) addReach(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.sudo, "sudo", false, "read as root where `sudo -n` is allowed")
 	flags.StringVar(&f.ssh.Identity, "identity", "", "private key `file` for SSH, in place of all others")
 	flags.StringVar(&f.ssh.Config, "ssh-config", "", "`file` in place of ~/.ssh/config")

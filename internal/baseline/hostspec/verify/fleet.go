@@ -15,6 +15,8 @@ import (
 type Fleet struct {
 	// Rules say what is left out, beside the rules of each document.
 	Rules []hostspec.Rule
+	// Kinds to compare; none means all.
+	Kinds []hostspec.Kind
 
 	hosts   []string
 	salts   map[string]bool
@@ -49,16 +51,24 @@ func (f *Fleet) Add(name string, facts *hostspec.Spec) {
 	kept := filtered.Kept()
 	f.dropped += len(facts.Items) - len(kept.Items)
 	for kind, reason := range kept.Unknown {
+		if !f.compares(kind) {
+			continue
+		}
 		if f.unknown[kind] == nil {
 			f.unknown[kind] = map[string][]int32{}
 		}
 		f.unknown[kind][reason] = append(f.unknown[kind][reason], number)
 	}
 	for i := range kept.Items {
-		if !isGone(&kept.Items[i]) || kept.Items[i].Text("state") == "missing" {
-			f.add(&kept.Items[i], number)
+		item := &kept.Items[i]
+		if f.compares(item.Kind) && item.Text("state") != "absent" {
+			f.add(item, number)
 		}
 	}
+}
+
+func (f *Fleet) compares(kind hostspec.Kind) bool {
+	return len(f.Kinds) == 0 || slices.Contains(f.Kinds, kind)
 }
 
 func (f *Fleet) add(item *hostspec.Item, number int32) {
