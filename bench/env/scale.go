@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,10 +34,12 @@ const (
 	flat = 1.2
 )
 
-// usage is what the controllers have used so far.
+// usage is what the controllers have used so far, and for what.
 type usage struct {
 	memory   float64 // bytes resident
 	requests float64 // to the API server
+	ready    int     // environments, of those created last
+	took     time.Duration
 }
 
 // measureScale creates few and then many environments at once on simulated
@@ -52,26 +56,26 @@ func (b *bench) measureScale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	afterFew, _, err := b.createMany(ctx, "few", few)
+	afterFew, err := b.createMany(ctx, "few", few)
 	if err != nil {
 		return err
 	}
-	afterMany, took, err := b.createMany(ctx, "many", b.opts.many)
+	afterMany, err := b.createMany(ctx, "many", b.opts.many)
 	if err != nil {
 		return err
 	}
-	reportScale(idle, afterFew, afterMany, float64(b.opts.many), took)
+	reportScale(idle, afterFew, afterMany, float64(b.opts.many))
 	return b.reportRest(ctx)
 }
 
-func reportScale(idle, afterFew, afterMany usage, many float64, took time.Duration) {
+func reportScale(idle, afterFew, afterMany usage, many float64) {
 	amongFew := (afterFew.requests - idle.requests) / few
 	amongMany := (afterMany.requests - afterFew.requests) / many
-	fmt.Printf("env-scale: %.0f environments of %d components ready in %s; %.0f requests an environment among %d, %.0f among %.0f\n",
-		many, components, took.Round(time.Second), amongFew, few, amongMany, many)
+	bar("env-scale-ready", float64(afterMany.ready), "environments", fmt.Sprintf(">=%.0f", many), float64(afterMany.ready) >= many)
+	fmt.Printf("env-scale: %d of %.0f environments of %d components ready after %s; %.0f requests an environment among %d, %.0f among %.0f\n",
+		afterMany.ready, many, components, afterMany.took.Round(time.Second), amongFew, few, amongMany, many)
 	fmt.Printf("env-scale: controller memory %.0f MiB idle, %.0f MiB with %d, %.0f MiB with %.0f more\n",
 		mebi(idle.memory), mebi(afterFew.memory), few, mebi(afterMany.memory), many)
-	bar("env-scale-ready", many, "environments", fmt.Sprintf(">=%.0f", many), true)
 	bar("env-scale-requests-growth", amongMany/amongFew, "x", fmt.Sprintf("<=%g", flat), amongMany <= flat*amongFew)
 	perEnvironment := mebi(afterMany.memory-afterFew.memory) / many
 	bar("env-scale-memory", perEnvironment, "MiB/environment", "<=1.5", perEnvironment <= 1.5)
@@ -96,10 +100,15 @@ func (b *bench) reportRest(ctx context.Context) error {
 	return nil
 }
 
+// patience is how long environments may take to be ready. Those that are not
+// by then count as not ready.
+const patience = 15 * time.Minute
+
 // createMany creates environments all at once, waits until they are ready and
 // removes nothing.
-func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, time.Duration, error) {
-	took, err := timed(func() error {
+func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, error) {
+	ready := 0
+	took, err := timed(func() (err error) {
 		for i := range n {
 			env := &v1alpha1.Environment{
 				ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fmt.Sprintf("%s-%d", prefix, i)},
@@ -109,42 +118,44 @@ func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, ti
 				return err
 			}
 		}
-		return b.waitReady(ctx, prefix, n)
+		ready, err = b.waitReady(ctx, prefix, n)
+		return err
 	})
 	if err != nil {
-		return usage{}, took, err
+		return usage{}, err
 	}
 	used, err := b.usage(ctx)
-	return used, took, err
+	used.ready, used.took = ready, took
+	return used, err
 }
 
-func (b *bench) waitReady(ctx context.Context, prefix string, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
-	defer cancel()
-	for last := -1; ; {
-		var list v1alpha1.EnvironmentList
-		if err := b.client.List(ctx, &list, client.InNamespace(project)); err != nil {
-			return err
-		}
-		ready := 0
-		for i := range list.Items {
-			env := &list.Items[i]
-			if len(env.Name) > len(prefix) && env.Name[:len(prefix)] == prefix &&
-				meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionReady) {
-				ready++
-			}
-		}
-		if ready == n {
-			return nil
+// waitReady gives how many of n environments are ready in the end.
+func (b *bench) waitReady(ctx context.Context, prefix string, n int) (int, error) {
+	for last, start := -1, time.Now(); ; {
+		ready, err := b.countReady(ctx, prefix)
+		if err != nil || ready == n || time.Since(start) > patience {
+			return ready, err
 		}
 		if ready != last {
 			log.Printf("%d of %d ready", ready, n)
 			last = ready
 		}
 		if err := sleep(ctx, 2*time.Second); err != nil {
-			return fmt.Errorf("waiting for %d environments, %d ready: %w", n, ready, err)
+			return ready, err
 		}
 	}
+}
+
+func (b *bench) countReady(ctx context.Context, prefix string) (ready int, err error) {
+	var list v1alpha1.EnvironmentList
+	err = b.client.List(ctx, &list, client.InNamespace(project))
+	for i := range list.Items {
+		env := &list.Items[i]
+		if strings.HasPrefix(env.Name, prefix+"-") && meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionReady) {
+			ready++
+		}
+	}
+	return ready, err
 }
 
 // simulateNodes runs KWOK against the cluster and cordons the real nodes.
@@ -157,14 +168,9 @@ func (b *bench) simulateNodes(ctx context.Context) (stop func(), err error) {
 	if err := b.cordonNodes(ctx); err != nil {
 		return nil, err
 	}
-	kwok := exec.Command(filepath.Join(b.dir, "kwok"), "--kubeconfig", b.kubeconfig,
-		"--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40")
-	if err := kwok.Start(); err != nil {
-		return nil, fmt.Errorf("starting KWOK: %w", err)
-	}
-	stop = func() {
-		_ = kwok.Process.Signal(syscall.SIGTERM)
-		_ = kwok.Wait()
+	stop, err = b.startKWOK(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for i := range simulatedNodes {
 		if err := b.createSimulatedNode(ctx, fmt.Sprintf("simulated-%d", i)); err != nil {
@@ -172,6 +178,72 @@ func (b *bench) simulateNodes(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	return stop, nil
+}
+
+// startKWOK runs it with the stages that it comes with: nodes and pods that are
+// ready at once.
+func (b *bench) startKWOK(ctx context.Context) (stop func(), err error) {
+	stages, err := kwokStages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(b.dir, "stages.yaml")
+	if err := os.WriteFile(config, stages, 0o600); err != nil {
+		return nil, err
+	}
+	output, err := os.Create(filepath.Join(b.dir, "kwok.log"))
+	if err != nil {
+		return nil, err
+	}
+	kwok := exec.CommandContext(ctx, filepath.Join(b.dir, "kwok"), "--kubeconfig", b.kubeconfig, "--config", config,
+		"--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40")
+	kwok.Stdout, kwok.Stderr = output, output
+	kwok.Cancel = func() error { return kwok.Process.Signal(syscall.SIGTERM) }
+	if err := kwok.Start(); err != nil {
+		return nil, fmt.Errorf("starting KWOK: %w", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := kwok.Wait(); ctx.Err() == nil {
+			log.Printf("KWOK ended (%v): see %s", err, output.Name())
+		}
+	}()
+	return func() {
+		_ = kwok.Process.Signal(syscall.SIGTERM)
+		<-ended
+		_ = output.Close()
+	}, nil
+}
+
+// kwokStages are the files of KWOK's module that say what becomes of nodes and
+// pods.
+func kwokStages(ctx context.Context) ([]byte, error) {
+	module, _, _ := strings.Cut(kwokModule, "/cmd/")
+	_, version, _ := strings.Cut(kwokModule, "@")
+	out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module+"@"+version).Output()
+	if err != nil {
+		return nil, fmt.Errorf("finding KWOK's stages: %w", err)
+	}
+	var found struct{ Dir string }
+	if err := json.Unmarshal(out, &found); err != nil {
+		return nil, fmt.Errorf("finding KWOK's stages: %w", err)
+	}
+	var all []byte
+	for _, folder := range []string{"node/fast", "node/heartbeat-with-lease", "pod/fast"} {
+		files, err := filepath.Glob(filepath.Join(found.Dir, "kustomize/stage", folder, "*-*.yaml"))
+		if err != nil || len(files) == 0 {
+			return nil, fmt.Errorf("finding KWOK's stages: none in %s of %s", folder, found.Dir)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("reading KWOK's stages: %w", err)
+			}
+			all = append(append(all, "---\n"...), text...)
+		}
+	}
+	return all, nil
 }
 
 func (b *bench) cordonNodes(ctx context.Context) error {

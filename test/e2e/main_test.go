@@ -69,6 +69,9 @@ func setUp(m *testing.M) (int, error) {
 				log.Printf("deleting the cluster: %s", out)
 			}
 		}()
+		if err := createNodes(); err != nil {
+			return 0, err
+		}
 	}
 	out, code := command("landfall", "up", "--port", platform.port)
 	log.Print(out)
@@ -80,10 +83,25 @@ func setUp(m *testing.M) (int, error) {
 		return 0, errors.New("landfall up did not say where the registry is")
 	}
 	platform.registry = found[1]
+	_, _ = command("kubectl", "uncordon", node2) // a platform that was up may have one node
 	if err := pushImages(); err != nil {
 		return 0, err
 	}
 	return m.Run(), nil
+}
+
+// createNodes makes the cluster. Of its two nodes the first gets all of the
+// platform, so that the second may be lost.
+func createNodes() error {
+	for _, args := range [][]string{
+		{"landfall", "local", "create", "local", "--nodes", "2", "--publish", "127.0.0.1:" + platform.port + ":80"},
+		{"kubectl", "cordon", node2},
+	} {
+		if out, code := command(args[0], args[1:]...); code != 0 {
+			return fmt.Errorf("%s: exit code %d: %s", strings.Join(args, " "), code, out)
+		}
+	}
+	return nil
 }
 
 func freePort() (string, error) {
