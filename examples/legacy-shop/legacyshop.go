@@ -7,5 +7,5 @@ import "embed"
 
 // Recipe is this folder.
 //
-//go:embed recipe.yaml README.md RUNBOOK.md base db web hosts
+//go:embed recipe.yaml README.md RUNBOOK.md all:base all:db all:web all:hosts
 var Recipe embed.FS

@@ -151,7 +151,7 @@ func (s spot) hostsFile() string {
 // sameRecipe refuses to lay hosts that there are onto layers of another
 // recipe, and notes the recipe for the next time.
 func (m *Manager) sameRecipe(r *Recipe, members []member) error {
-	identity, err := r.identity(".", r.Name)
+	identity, err := r.whole()
 	if err != nil {
 		return err
 	}

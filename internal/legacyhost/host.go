@@ -94,7 +94,7 @@ func (m *Manager) prepareHost(ctx context.Context, want member, s spot) (Host, e
 		return h, err
 	}
 	script := prepareScript
-	for _, name := range []string{want.group.Name + "/host.sh", "hosts/" + want.name + ".sh"} {
+	for _, name := range []string{want.group.Name + "/host.sh", hostsFolder + "/" + want.name + ".sh"} {
 		if s.recipe.script(name) != "" {
 			script += "\nsh -eu \"$RECIPE/" + name + "\"\n"
 		}

@@ -18,9 +18,6 @@ import (
 //go:embed settle.sh
 var settleScript string
 
-// baseFolder is the recipe's folder for what all hosts share.
-const baseFolder = "base"
-
 // layers are the folders that a host's system is laid out of: the base, and
 // for each group what comes on top of it. Each is named by a hash of what goes
 // into it, so that one that is there is current.
@@ -36,7 +33,7 @@ func (l layers) lower(group string) string { return l.groups[group] + ":" + l.ba
 // recipes that no host uses.
 func (m *Manager) layers(ctx context.Context, r *Recipe) (layers, error) {
 	made := layers{groups: map[string]string{}}
-	base, err := r.identity(baseFolder, r.Packages...)
+	base, err := r.identity([]string{baseFolder}, append([]string{settleScript}, r.Packages...)...)
 	if err != nil {
 		return made, err
 	}
@@ -44,7 +41,7 @@ func (m *Manager) layers(ctx context.Context, r *Recipe) (layers, error) {
 		return made, err
 	}
 	for _, g := range r.Groups {
-		id, err := r.identity(g.Name, append([]string{base}, g.Packages...)...)
+		id, err := r.identity([]string{g.Name}, append([]string{base}, g.Packages...)...)
 		if err != nil {
 			return made, err
 		}

@@ -7,6 +7,8 @@ cat > /etc/hosts <<END
 $HOSTS
 END
 echo "nameserver $HOST_NETWORK.1" > /etc/resolv.conf
+# The way back to the pods of clusters on this machine, and to nothing else: a
+# recipe may name addresses that must never be reached from here.
 cat > /etc/network/interfaces <<END
 auto lo
 iface lo inet loopback
@@ -14,7 +16,8 @@ iface lo inet loopback
 auto eth0
 iface eth0 inet static
 	address $HOST_ADDRESS/24
-	gateway $HOST_NETWORK.1
+	up ip route add 10.96.0.0/11 via $HOST_NETWORK.1
+	up ip route add 10.128.0.0/9 via $HOST_NETWORK.1
 END
 ssh-keygen -q -A
 for login in $LOGINS; do

@@ -3,6 +3,7 @@ package legacyhost
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,6 +18,12 @@ import (
 
 // RecipeFile is the file that makes a folder a recipe.
 const RecipeFile = "recipe.yaml"
+
+// Folders of a recipe besides those of its groups.
+const (
+	baseFolder  = "base"
+	hostsFolder = "hosts"
+)
 
 // maxHosts is how many addresses a group may use up to.
 const maxHosts = 100
@@ -85,7 +92,7 @@ func (r *Recipe) validate() error {
 	open := 0
 	for _, g := range r.Groups {
 		switch {
-		case !groupName.MatchString(g.Name) || g.Name == "base" || g.Name == "hosts":
+		case !groupName.MatchString(g.Name) || g.Name == baseFolder || g.Name == hostsFolder:
 			return fmt.Errorf("group %q: use a name of lower-case letters that is not base or hosts", g.Name)
 		case g.FirstAddress < 2 || g.FirstAddress+max(g.Hosts, 1)-1 > 254:
 			return fmt.Errorf("group %s: firstAddress %d: addresses end in 2 to 254", g.Name, g.FirstAddress)
@@ -152,23 +159,37 @@ func (r *Recipe) hosts(number int) ([]member, error) {
 	return all, nil
 }
 
-// identity is a hash of everything that goes into the layer of a folder, for
-// example "base": what is hashed is what the layer depends on.
-func (r *Recipe) identity(folder string, more ...string) (string, error) {
+// identity is a hash of what goes into a layer: the files of the recipe's
+// folders, which may be missing, and more.
+func (r *Recipe) identity(folders []string, more ...string) (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n%s\n%s\n", r.Suite, folder, strings.Join(more, "\n"))
-	err := fs.WalkDir(r.files, folder, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	fmt.Fprintf(hash, "%s\n%s\n", r.Suite, strings.Join(more, "\n"))
+	for _, folder := range folders {
+		err := fs.WalkDir(r.files, folder, func(name string, entry fs.DirEntry, err error) error {
+			if name == folder && errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(r.files, name)
+			fmt.Fprintf(hash, "%s %d\n%s\n", name, len(text), text)
 			return err
+		})
+		if err != nil {
+			return "", fmt.Errorf("reading the recipe's %s: %w", folder, err)
 		}
-		text, err := fs.ReadFile(r.files, name)
-		fmt.Fprintf(hash, "%s %d\n%s\n", name, len(text), text)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("reading the recipe's %s: %w", folder, err)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:6]), nil
+}
+
+// whole is the identity of all that hosts are made of.
+func (r *Recipe) whole() (string, error) {
+	folders := []string{baseFolder, hostsFolder}
+	for _, g := range r.Groups {
+		folders = append(folders, g.Name)
+	}
+	return r.identity(folders, append(r.packages(), r.Name)...)
 }
 
 // script gives the recipe's script of that name, or "" where there is none.

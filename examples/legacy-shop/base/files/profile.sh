@@ -1,0 +1,3 @@
+# For whoever logs in.
+export SHOP_ROOT=/var/www/shop/current
+alias ll='ls -l'
