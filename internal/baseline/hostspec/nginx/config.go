@@ -32,9 +32,12 @@ type Server struct {
 	Listen []string
 	// Names as written: exact, with a leading or trailing *, or ~ and a regular
 	// expression. nginx's default is one empty name.
-	Names     []string
-	File      string
-	Locations []Location
+	Names []string
+	// DefaultFor are the addresses it answers on where no server has the name
+	// that is asked for: by default_server, or as the first that listens there.
+	DefaultFor []string
+	File       string
+	Locations  []Location
 }
 
 // Location is a location block. Those in other locations follow their parent.
@@ -50,6 +53,9 @@ type Location struct {
 	// path that starts with @.
 	Modifier string
 	Path     string
+	// Order is the place of a regular expression among those beside it, from 1:
+	// the first that matches wins. It is 0 for all others.
+	Order int
 	// Actions say what is done with a request, in nginx's words:
 	// "proxy_pass http://app", "return 301 https://$host".
 	Actions []string
@@ -99,7 +105,30 @@ func Read(tree *Tree) *Config {
 	r := &reader{config: &Config{}, names: map[string]int{}, settings: map[string]int{}}
 	r.block("main", tree.Directives)
 	r.config.Certificates = slices.Compact(sorted(r.config.Certificates))
+	r.defaults()
 	return r.config
+}
+
+// defaults finds the server that each address falls back to.
+func (r *reader) defaults() {
+	chosen, declared := map[string]*Server{}, map[string]bool{}
+	for i := range r.config.Servers {
+		server := &r.config.Servers[i]
+		for _, listen := range server.Listen {
+			words := strings.Fields(listen)
+			if server.Protocol != "http" || len(words) == 0 {
+				continue
+			}
+			explicit := slices.Contains(words, "default_server") || slices.Contains(words, "default")
+			if chosen[words[0]] == nil || explicit && !declared[words[0]] {
+				chosen[words[0]], declared[words[0]] = server, explicit
+			}
+		}
+	}
+	for address, server := range chosen {
+		server.DefaultFor = append(server.DefaultFor, address)
+		slices.Sort(server.DefaultFor)
+	}
 }
 
 type reader struct {
@@ -164,7 +193,20 @@ func (r *reader) server(protocol string, d Directive) {
 			r.directive(server.Name, child)
 		}
 	}
+	numberExpressions(server.Locations)
 	r.config.Servers = append(r.config.Servers, server)
+}
+
+// numberExpressions gives regular expressions their order.
+func numberExpressions(locations []Location) {
+	seen := map[string]int{}
+	for i := range locations {
+		if l := &locations[i]; strings.HasPrefix(l.Modifier, "~") {
+			parents := strings.Join(l.Parents, nested)
+			seen[parents]++
+			l.Order = seen[parents]
+		}
+	}
 }
 
 // serverName is the first name and port, which survive most changes of a
