@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -95,7 +94,7 @@ func nginxTree(in *Input) (*nginx.Tree, error) {
 	}
 	for _, main := range nginxMains {
 		content, err := in.Read(main)
-		if errors.Is(err, fs.ErrNotExist) {
+		if missing(err) {
 			continue
 		}
 		if err != nil {
@@ -139,25 +138,28 @@ func addNginxSettings(out *Builder, config *nginx.Config, build nginx.Build) {
 const longList = 40
 
 func nginxValue(out *Builder, setting nginx.Setting) hostspec.Value {
-	values := setting.Values
+	values, name := setting.Values, setting.Directive
+	if strings.HasSuffix(name, "_pass") {
+		name = "" // proxy_pass and its kin pass requests on
+	}
 	switch {
 	case len(values) == 1:
-		return out.Setting(setting.Directive, values[0])
+		return out.Setting(name, values[0])
 	case len(values) > longList:
 		return hostspec.Text(fmt.Sprintf("%d entries, sha256 %x", len(values), sha256.Sum256([]byte(strings.Join(values, "\n")))))
 	}
 	shown := make([]string, len(values))
 	for i, value := range values {
-		shown[i] = out.Setting(setting.Directive, value).String()
+		shown[i] = out.Setting(name, value).String()
 	}
 	return hostspec.List(shown...)
 }
 
-// redacted hides what looks secret in texts that have no names.
+// redacted hides what looks secret in a list of texts.
 func redacted(out *Builder, texts []string) []string {
 	shown := make([]string, len(texts))
 	for i, text := range texts {
-		shown[i] = out.Setting("", text).String()
+		shown[i] = out.Redacted(text)
 	}
 	return shown
 }

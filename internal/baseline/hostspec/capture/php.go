@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -50,7 +49,7 @@ for f in /usr/sbin/php-fpm* /usr/local/sbin/php-fpm* /usr/bin/php-fpm*; do
 	r=$(readlink -f "$f")
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
-	echo "@@ info"; "$f" -i 2>/dev/null
+	echo "@@ info"; "$f" -i 2>/dev/null | sed '/^Environment$/,$d'
 	echo "@@ modules"; "$f" -m 2>/dev/null
 	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" -tt 2>&1; fi
 done
@@ -198,7 +197,7 @@ func (p *phpParser) poolFiles(series string) []php.Pool {
 		}
 		if content, err := p.in.Read(name); err == nil {
 			files = append(files, php.ParseINI(string(content)))
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		} else if !missing(err) {
 			p.out.Unknown(hostspec.PHPPool, err.Error())
 		}
 	}

@@ -14,5 +14,11 @@ func Sources() []Source {
 		cronSource(),
 		nginxSource(),
 		phpSource(),
+		postfixSource(),
+		sshdSource(),
+		mysqlClientSource(),
+		redisClientSource(),
+		logrotateSource(),
+		ntpSource(),
 	}
 }

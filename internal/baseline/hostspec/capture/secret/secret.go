@@ -33,7 +33,7 @@ var harmless = []string{
 	"file", "path", "dir", "folder", "days", "age", "len", "length", "min", "max", "timeout", "ttl", "expire",
 	"expiry", "lifetime", "authentication", "policy", "enabled", "enable", "type", "format", "prompt", "maps",
 	"map", "algorithm", "method", "methods", "rounds", "warn", "change", "retries", "tries", "mode", "options",
-	"helper", "attempts", "reuse", "lock", "first", "security", "level", "size", "bits", "name", "mechanism", "filter",
+	"helper", "attempts", "reuse", "lock", "first", "security", "level", "size", "bits", "name", "mechanism", "filter", "limit",
 }
 
 var switches = []string{
@@ -56,6 +56,10 @@ func Looks(name, value string) bool {
 	}
 	return shapes.MatchString(value) || random(value) || Named(name) && !isPath(value) && !isReference(value)
 }
+
+// Shaped says that a text holds what has the shape of a secret: a private key,
+// or a key of a known service.
+func Shaped(text string) bool { return shapes.MatchString(text) }
 
 // Named says that whatever has this name is probably a secret.
 func Named(name string) bool {

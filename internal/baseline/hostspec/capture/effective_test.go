@@ -1,0 +1,138 @@
+package capture
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
+)
+
+var updateGolden = flag.Bool("update", false, "write the golden files")
+
+func sourceNamed(t *testing.T, name string) Source {
+	t.Helper()
+	for _, source := range Sources() {
+		if source.Name == name {
+			return source
+		}
+	}
+	t.Fatalf("no source %s", name)
+	return Source{}
+}
+
+// inputOf makes an input of files, in txtar's form, and outputs of commands.
+func inputOf(archive string, outputs map[string]string) *Input {
+	in := &Input{Host: "web1", User: "root", files: map[string]file{}, outcomes: map[string]Output{}}
+	for _, f := range txtar.Parse([]byte(archive)).Files {
+		in.files[f.Name] = file{content: f.Data}
+	}
+	for id, output := range outputs {
+		in.outcomes[id] = Output{Stdout: []byte(output)}
+	}
+	return in
+}
+
+// parsed runs one source and gives the document it makes.
+func parsed(t *testing.T, source Source, in *Input) *hostspec.Spec {
+	t.Helper()
+	return assemble(in, []Source{source}, Options{Salt: "00"})
+}
+
+func document(t *testing.T, spec *hostspec.Spec) string {
+	t.Helper()
+	var text bytes.Buffer
+	if err := spec.Encode(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// items gives items as "kind/name: attributes" for short comparisons.
+func items(spec *hostspec.Spec) []string {
+	var all []string
+	for _, item := range spec.Items {
+		var attributes []string
+		for _, a := range item.Attributes {
+			attributes = append(attributes, a.Name+"="+a.Value.String())
+		}
+		all = append(all, item.String()+": "+strings.Join(attributes, " "))
+	}
+	return all
+}
+
+// testdata/shop is what a Debian bookworm with nginx, php-fpm, postfix and more
+// said: SOURCE.COMMAND is the output of a command, SOURCE.txtar the files.
+func shopInput(t *testing.T, source Source) *Input {
+	t.Helper()
+	archive, err := os.ReadFile(filepath.Join("testdata", "shop", source.Name+".txtar"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	outputs := map[string]string{}
+	for _, command := range source.Commands {
+		output, err := os.ReadFile(filepath.Join("testdata", "shop", source.Name+"."+command.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs[source.Name+"/"+command.ID] = string(output)
+	}
+	return inputOf(string(archive), outputs)
+}
+
+func TestEffectiveConfigurationOfARealHost(t *testing.T) {
+	for _, name := range []string{"nginx", "php", "postfix", "sshd", "mysql-client", "redis-client", "logrotate", "ntp"} {
+		t.Run(name, func(t *testing.T) {
+			source := sourceNamed(t, name)
+			got := document(t, parsed(t, source, shopInput(t, source)))
+			golden := filepath.Join("testdata", "shop", name+".yaml")
+			if *updateGolden {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, secret := range []string{"hunter2", "s3cret", "c2hvcDpodW50ZXIy"} {
+				if strings.Contains(got, secret) {
+					t.Errorf("the document shows %s", secret)
+				}
+			}
+		})
+	}
+}
+
+// An image has the files only.
+func TestEffectiveConfigurationOfFilesAlone(t *testing.T) {
+	for name, want := range map[string][]string{
+		"nginx": {`nginx-location/shop.example.com:443 ~ \.php$: server=shop.example.com:443 modifier=~ path=\.php$ order=2 actions=[fastcgi_pass php]`},
+		"php": {
+			"php-setting/fpm-8.2 upload_max_filesize: value=32M",
+			"php-extension/fpm-8.2 redis: version=unknown only its file is known",
+			"php-pool/fpm-8.2 shop php_admin_value[memory_limit]: value=256M",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := sourceNamed(t, name)
+			in := shopInput(t, source)
+			in.Image, in.outcomes = true, nil
+			got := items(parsed(t, source, in))
+			for _, line := range want {
+				if !strings.Contains("\n"+strings.Join(got, "\n")+"\n", "\n"+line+"\n") {
+					t.Errorf("lacks %s\nin %s", line, strings.Join(got, "\n"))
+				}
+			}
+		})
+	}
+}
