@@ -138,8 +138,12 @@ func printFleet(w io.Writer, fleet *legacyhost.Fleet, explain bool) error {
 	if err := command.Rows(w, []string{"host", "group", "address", "state", "targets"}, rows); err != nil || !explain {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nlog in          ssh -F %s %s\nor              landfall local legacy ssh %s\nkey             %s\nknown hosts     %s\n",
-		fleet.SSHConfig, fleet.Hosts[len(fleet.Hosts)-1].Name, fleet.Hosts[len(fleet.Hosts)-1].Name, fleet.Key, fleet.KnownHosts)
+	last := fleet.Hosts[len(fleet.Hosts)-1]
+	_, err := fmt.Fprintf(w, `
+log in        landfall local legacy ssh %[1]s
+or            ssh -F %[2]s %[1]s
+capture       landfall spec capture --ssh-config %[2]s %[3]s
+`, last.Name, fleet.SSHConfig, last.Targets[0])
 	return err
 }
 
