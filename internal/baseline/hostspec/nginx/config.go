@@ -36,8 +36,12 @@ type Server struct {
 	// DefaultFor are the addresses it answers on where no server has the name
 	// that is asked for: by default_server, or as the first that listens there.
 	DefaultFor []string
-	File       string
-	Locations  []Location
+	// Order is the place of a server with a regular expression among its names
+	// among those servers, from 1: the first that matches wins. It is 0 for all
+	// others.
+	Order     int
+	File      string
+	Locations []Location
 }
 
 // Location is a location block. Those in other locations follow their parent.
@@ -106,6 +110,7 @@ func Read(tree *Tree) *Config {
 	r.block("main", tree.Directives)
 	r.config.Certificates = slices.Compact(sorted(r.config.Certificates))
 	r.defaults()
+	numberServers(r.config.Servers)
 	return r.config
 }
 
@@ -195,6 +200,17 @@ func (r *reader) server(protocol string, d Directive) {
 	}
 	numberExpressions(server.Locations)
 	r.config.Servers = append(r.config.Servers, server)
+}
+
+// numberServers gives servers with regular expressions their order.
+func numberServers(servers []Server) {
+	seen := 0
+	for i := range servers {
+		if slices.ContainsFunc(servers[i].Names, func(name string) bool { return strings.HasPrefix(name, "~") }) {
+			seen++
+			servers[i].Order = seen
+		}
+	}
 }
 
 // numberExpressions gives regular expressions their order.

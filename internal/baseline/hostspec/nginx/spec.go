@@ -28,6 +28,7 @@ func ServerAttributes(s Server) []hostspec.Attribute {
 		{Name: attributeListen, Value: hostspec.List(s.Listen...)},
 		list(attributeNames, s.Names),
 		list(attributeDefault, s.DefaultFor),
+		order(s.Order),
 		{Name: attributeProtocol, Value: hostspec.Text(s.Protocol)},
 		{Name: attributeFile, Value: hostspec.Text(s.File)},
 	}
@@ -82,6 +83,7 @@ func Servers(spec *hostspec.Spec) []Server {
 		servers = append(servers, Server{
 			Name: item.Name, Protocol: item.Text(attributeProtocol), File: item.Text(attributeFile),
 			Listen: texts(item, attributeListen), Names: texts(item, attributeNames), DefaultFor: texts(item, attributeDefault),
+			Order: wholeNumber(item, attributeOrder),
 		})
 	}
 	for _, item := range spec.Of(hostspec.NginxLocation) {
@@ -97,6 +99,7 @@ func Servers(spec *hostspec.Spec) []Server {
 			Order: wholeNumber(item, attributeOrder), Actions: texts(item, attributeActions),
 		})
 	}
+	slices.SortStableFunc(servers, func(a, b Server) int { return cmp.Compare(a.Order, b.Order) })
 	for _, server := range servers {
 		slices.SortStableFunc(server.Locations, func(a, b Location) int { return cmp.Compare(a.Order, b.Order) })
 	}
