@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -48,4 +49,18 @@ func isDocument(text string) bool {
 	}
 	info, err := os.Stat(text)
 	return err == nil && info.Mode().IsRegular()
+}
+
+// writeDocument writes a host spec to a file, or to the output where none is
+// named.
+func writeDocument(c *command.Context, path string, spec *hostspec.Spec) error {
+	var document bytes.Buffer
+	if err := spec.Encode(&document); err != nil {
+		return err
+	}
+	if path == "" || path == "-" {
+		_, err := c.Out.Write(document.Bytes())
+		return err
+	}
+	return replaceFile(path, document.Bytes())
 }

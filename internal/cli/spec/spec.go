@@ -28,6 +28,8 @@ captured from one host can be asked of the next, as it is or edited.`,
 		newDiff(c),
 		newFleet(c),
 		newSuggest(c),
+		newExport(c),
+		newImport(c),
 		newTriage(c),
 	)
 }

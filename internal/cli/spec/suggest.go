@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -62,11 +61,7 @@ func suggest(c *command.Context, path string, write bool) error {
 		doc.Kept[item.Kind]++
 	}
 	if write && len(doc.Suggestions) > 0 {
-		var document bytes.Buffer
-		if err := taken.Encode(&document); err != nil {
-			return err
-		}
-		if err := replaceFile(path, document.Bytes()); err != nil {
+		if err := writeDocument(c, path, taken); err != nil {
 			return err
 		}
 		doc.Written = true
