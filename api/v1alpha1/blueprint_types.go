@@ -48,6 +48,12 @@ type BlueprintSpec struct {
 	// +listMapKey=name
 	// +optional
 	Stores []Store `json:"stores,omitempty"`
+
+	// Baseline names a Baseline in the same namespace: the definition of normal
+	// for every environment of this blueprint.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Baseline string `json:"baseline,omitempty"`
 }
 
 // Component is one deployable part: exactly one of image, chart and kustomize.

@@ -14,6 +14,7 @@ import (
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.status.release`
 // +kubebuilder:printcolumn:name="Drift",type=string,JSONPath=`.status.drift.state`
+// +kubebuilder:printcolumn:name="Baseline",type=string,JSONPath=`.status.baseline.answer`
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.cluster`,priority=1
 // +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.expiresAt`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
@@ -229,6 +230,11 @@ type EnvironmentStatus struct {
 	// Drift between the release and the cluster.
 	// +optional
 	Drift *Drift `json:"drift,omitempty"`
+
+	// Baseline says whether the environment is as its blueprint's baseline says.
+	// Absent when there is none.
+	// +optional
+	Baseline *BaselineStatus `json:"baseline,omitempty"`
 
 	// Inventory names every object that an attempted release applied and no
 	// later one removed. Only these may be pruned.

@@ -22,6 +22,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Environment{}, &EnvironmentList{},
 		&Release{}, &ReleaseList{},
 		&Cluster{}, &ClusterList{},
+		&Baseline{}, &BaselineList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

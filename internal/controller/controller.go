@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/landfall-dev/landfall/internal/controller/baseline"
 	"github.com/landfall-dev/landfall/internal/controller/cluster"
 	"github.com/landfall-dev/landfall/internal/controller/environment"
 	"github.com/landfall-dev/landfall/internal/environment/store"
@@ -52,6 +53,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	})
 	if err := environments.SetupWithManager(ctx, mgr, opts.Pool, opts.Concurrency); err != nil {
 		return fmt.Errorf("setting up the environment controller: %w", err)
+	}
+	baselines := baseline.New(baseline.Options{Client: mgr.GetClient(), Target: opts.Pool.Target, Clock: time.Now})
+	if err := baselines.SetupWithManager(mgr, opts.Concurrency); err != nil {
+		return fmt.Errorf("setting up the baseline controller: %w", err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,19 +113,6 @@ func (p pod) Run(ctx context.Context, script io.Reader, stdout io.Writer) error 
 	if err != nil {
 		return err
 	}
-	exit, err := kube.Exec{
-		Namespace: p.ref.Namespace, Pod: p.ref.Pod, Container: p.ref.Container,
-		Command: []string{"sh", "-s"}, Stdin: script, Stdout: stdout,
-	}.Run(ctx, config)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return context.Cause(ctx)
-	case err != nil && kube.NoSuchProgram(err), exit == 126, exit == 127:
-		return fault.New(fault.Failed, "Capture its image: image://REFERENCE reads the layers.", "the container has no shell")
-	case err != nil:
-		return command.Explain(err)
-	case exit != 0:
-		return errors.New("the shell in the container ended with an error")
-	}
-	return nil
+	shell := kube.PodShell{Config: config, Namespace: p.ref.Namespace, Pod: p.ref.Pod, Container: p.ref.Container}
+	return command.Explain(shell.Run(ctx, script, stdout))
 }

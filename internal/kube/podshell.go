@@ -1,0 +1,53 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// PodShell runs shell scripts in a container that is running, through the API
+// server. It is immutable and safe for concurrent use.
+type PodShell struct {
+	Config         *rest.Config
+	Namespace, Pod string
+	// Container may be empty: the pod's default.
+	Container string
+}
+
+// Name is the container as people write it.
+func (p PodShell) Name() string {
+	name := "pod://" + p.Namespace + "/" + p.Pod
+	if p.Container != "" {
+		name += "/" + p.Container
+	}
+	return name
+}
+
+// Compress says that output is worth compressing: it travels through the API
+// server.
+func (p PodShell) Compress() bool { return true }
+
+// Run feeds the script to one shell in the container and copies its output. A
+// container without a shell is an error that says so.
+func (p PodShell) Run(ctx context.Context, script io.Reader, stdout io.Writer) error {
+	exit, err := Exec{
+		Namespace: p.Namespace, Pod: p.Pod, Container: p.Container,
+		Command: []string{"sh", "-s"}, Stdin: script, Stdout: stdout,
+	}.Run(ctx, p.Config)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && NoSuchProgram(err), exit == 126, exit == 127:
+		return fault.New(fault.Failed, "Capture its image: image://REFERENCE reads the layers.", "the container has no shell")
+	case err != nil:
+		return err
+	case exit != 0:
+		return errors.New("the shell in the container ended with an error")
+	}
+	return nil
+}
