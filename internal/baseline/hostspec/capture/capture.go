@@ -98,7 +98,7 @@ func readShell(ctx context.Context, shell target.Shell, sources []Source, option
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := shell.Run(ctx, strings.NewReader(script(sources, nonce, shell.Compress())), in)
+		err := shell.Run(ctx, strings.NewReader(script(sources, nonce, shell.Compress(), options)), in)
 		in.Close()
 		ended <- err
 	}()

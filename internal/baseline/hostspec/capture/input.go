@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
 )
 
 // Input is what was read from the target for the sources. It is read-only and
@@ -29,6 +31,9 @@ type Input struct {
 	files    map[string]file
 	outcomes map[string]Output
 	closed   []string
+	// tree and config are of an image.
+	tree   tree
+	config target.Config
 }
 
 // file is a file that a glob matched, or the reason why it was not read.

@@ -14,7 +14,7 @@ var collector string
 
 // script assembles the collector for some sources. The nonce marks the parts
 // of its output; nothing on the target can know it before.
-func script(sources []Source, nonce string, compress bool) string {
+func script(sources []Source, nonce string, compress bool, options Options) string {
 	return strings.NewReplacer(
 		"@NONCE@", nonce,
 		"@COMPRESS@", strconv.FormatBool(compress),
@@ -24,7 +24,7 @@ func script(sources []Source, nonce string, compress bool) string {
 		"@FOLDERS@", folderLines(globs(sources)),
 		"@GLOBS@", globLines(sources, false),
 		"@KERNEL@", globLines(sources, true),
-		"@SECTIONS@", sectionLines(sources),
+		"@SECTIONS@", sectionLines(sources, options),
 	).Replace(collector)
 }
 
@@ -77,15 +77,30 @@ func folderLines(globs []string) string {
 	return lines.String()
 }
 
-func sectionLines(sources []Source) string {
+func sectionLines(sources []Source, options Options) string {
+	asked := strings.NewReplacer(
+		"@PATHS@", quoteAll(options.Paths),
+		"@FULL@", strconv.FormatBool(options.Full),
+		"@HASHKB@", strconv.Itoa(maxHashed>>10+1),
+		"@SCANBYTES@", strconv.Itoa(maxListed),
+		"@HASHBYTES@", strconv.Itoa(hashBudget),
+	)
 	var lines strings.Builder
 	for _, source := range sources {
 		for _, command := range source.Commands {
 			fmt.Fprintf(&lines, "\tsection %s/%s %d %d %s\n", source.Name, command.ID,
-				orDefault(command.Seconds, DefaultSeconds), orDefault(command.Bytes, DefaultBytes), quote(command.Script))
+				orDefault(command.Seconds, DefaultSeconds), orDefault(command.Bytes, DefaultBytes), quote(asked.Replace(command.Script)))
 		}
 	}
 	return lines.String()
+}
+
+func quoteAll(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = quote(text)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // quote makes a text one word of a shell.

@@ -43,6 +43,8 @@ type Command struct {
 	// Script is POSIX sh, also for dash and BusyBox. It runs in a shell of its
 	// own with LC_ALL=C, sbin folders on PATH, and nothing on its input. It
 	// must only read. Where the tool is not installed it exits with NotThere.
+	// @PATHS@ stands for Options.Paths as words of the shell, @FULL@ for the
+	// command true or false.
 	Script string
 	// Seconds it may take; 0 is DefaultSeconds.
 	Seconds int

@@ -12,6 +12,8 @@ func Sources() []Source {
 		limitsSource(),
 		mountsSource(),
 		cronSource(),
+		atSource(),
+		filesSource(),
 		nginxSource(),
 		phpSource(),
 		postfixSource(),
@@ -20,5 +22,7 @@ func Sources() []Source {
 		redisClientSource(),
 		logrotateSource(),
 		ntpSource(),
+		certificateSource(),
+		languageSource(),
 	}
 }

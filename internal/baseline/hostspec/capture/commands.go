@@ -1,0 +1,198 @@
+package capture
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
+)
+
+// scriptGlobs are the scripts that people write for a host.
+var scriptGlobs = append([]string{
+	"/usr/local/bin/*", "/usr/local/sbin/*", "/etc/rc.local", "/opt/*/bin/*", "/opt/bin/*", "/root/*.sh", "/home/*/*.sh",
+	"/srv/*/bin/*", "/etc/systemd/system/*.service", "/var/www/*/bin/*",
+}, cronGlobs...)
+
+// programFolders in the order of PATH.
+var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// parseCommands writes the commands that scripts, cron and units call, and
+// where they are; those of scripts that packages ship are the packages' affair.
+func parseCommands(in *Input, t tree, owned *ownership, out *Builder) {
+	programs, known := programsByName(in, t)
+	if !known {
+		return
+	}
+	callers := map[string][]string{}
+	for _, file := range in.Glob(scriptGlobs...) {
+		data, err := in.Read(file)
+		if err != nil || owned.of(file) != "" || derived(file) && !strings.Contains(file, "cron") {
+			continue
+		}
+		for _, name := range calls(file, data) {
+			callers[name] = append(callers[name], file)
+		}
+	}
+	for _, name := range sortedKeys(callers) {
+		found := programs[name]
+		if path.IsAbs(name) {
+			found = ""
+			if at := programs[path.Base(name)]; owned.of(name) != "" || t[name] != nil || at == name || otherName(at) == name {
+				found = name
+			}
+		}
+		by := List("calledBy", unique(callers[name]))
+		if found == "" {
+			out.Add(hostspec.Command, name, Bool("found", false), by)
+			continue
+		}
+		out.Add(hostspec.Command, name, Text("path", found), Optional("package", owned.of(found)), by)
+	}
+}
+
+// programsByName gives the first place of each program on PATH.
+func programsByName(in *Input, t tree) (map[string]string, bool) {
+	programs := map[string]string{}
+	if in.Image {
+		for _, folder := range programFolders {
+			for name, e := range t {
+				if path.Dir(name) == folder && e.kind != 'd' && programs[path.Base(name)] == "" {
+					programs[path.Base(name)] = name
+				}
+			}
+		}
+		return programs, true
+	}
+	answer, err := in.Command("programs")
+	folder := ""
+	for _, line := range Lines(answer.Stdout) {
+		if name, heading := strings.CutPrefix(line, "# "); heading {
+			folder = name
+			continue
+		}
+		if programs[line] == "" {
+			programs[line] = path.Join(folder, line)
+		}
+	}
+	return programs, err == nil
+}
+
+var (
+	shebang = regexp.MustCompile(`^#!\s*/\S*?/(?:env\s+)?(\S+)`)
+	// commandPlace finds words where a shell expects a command: at the start of
+	// a line, after ; & | ( ` and after words that take a command.
+	commandPlace = regexp.MustCompile("(?:^|[;&|(`]|\\$\\()\\s*(?:(?:sudo|exec|nice|ionice|nohup|time|then|do|else|if|while|!|xargs|env)\\s+(?:-\\S+\\s+)*)*((?:/[A-Za-z0-9._+-]+)+|[A-Za-z][A-Za-z0-9._+-]*)(?:\\s|$|[;&|)`])")
+	execLine     = regexp.MustCompile(`^Exec\w+=[-@:+!]*(\S+)`)
+)
+
+// builtins and words of the shell are no commands of the host.
+var builtins = func() map[string]bool {
+	words := map[string]bool{}
+	for _, word := range strings.Fields(`if then else elif fi for in do done while until case esac function select time
+		cd echo exit export set unset return break continue shift trap true false test read eval exec local printf
+		source umask wait alias declare let command type ulimit pwd kill bg fg jobs getopts hash readonly builtin
+		typeset pushd popd shopt`) {
+		words[word] = true
+	}
+	return words
+}()
+
+// calls gives the commands that a file calls, each once.
+func calls(file string, data []byte) []string {
+	var found []string
+	add := func(name string) {
+		if name != "" && !builtins[name] {
+			found = append(found, name)
+		}
+	}
+	lines := Lines(data)
+	isScript := false
+	if len(lines) > 0 {
+		if m := shebang.FindStringSubmatch(lines[0]); m != nil {
+			add(path.Base(m[1]))
+			isScript = strings.HasSuffix(m[1], "sh")
+		}
+	}
+	switch {
+	case strings.HasSuffix(file, ".service"):
+		for _, line := range lines {
+			if m := execLine.FindStringSubmatch(line); m != nil {
+				add(m[1])
+			}
+		}
+	case isScript:
+		functions := functionNames(data)
+		for _, line := range withoutTexts(ConfigLines(data)) {
+			for _, m := range commandPlace.FindAllStringSubmatch(line, -1) {
+				if !functions[m[1]] {
+					add(m[1])
+				}
+			}
+		}
+	case strings.Contains(file, "cron"):
+		for _, line := range ConfigLines(data) {
+			add(cronCommand(file, line))
+		}
+	}
+	return unique(found)
+}
+
+var functionName = regexp.MustCompile(`(?m)^\s*(?:function\s+)?([A-Za-z_][A-Za-z0-9_-]*)\s*\(\)`)
+
+func functionNames(script []byte) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range functionName.FindAllSubmatch(script, -1) {
+		names[string(m[1])] = true
+	}
+	return names
+}
+
+var hereDocument = regexp.MustCompile(`<<-?\s*['"]?(\w+)['"]?`)
+
+// withoutTexts leaves out what a script holds as text of several lines: here
+// documents, and programs of awk and the like in single quotes.
+func withoutTexts(lines []string) []string {
+	var kept []string
+	end, quoted := "", false
+	for _, line := range lines {
+		switch {
+		case end != "":
+			if line == end {
+				end = ""
+			}
+			continue
+		case quoted:
+			quoted = strings.Count(line, "'")%2 == 0
+			continue
+		}
+		if m := hereDocument.FindStringSubmatch(line); m != nil {
+			end = m[1]
+		}
+		quoted = strings.Count(line, "'")%2 == 1 && strings.Count(line, `"`)%2 == 0
+		kept = append(kept, line)
+	}
+	return kept
+}
+
+// cronCommand gives the command of a crontab's line.
+func cronCommand(file, line string) string {
+	if cronAssignment.MatchString(line) {
+		return ""
+	}
+	before := 5
+	if strings.HasPrefix(line, "@") {
+		before = 1
+	}
+	if !strings.HasPrefix(file, "/var/spool/") && !strings.HasPrefix(file, "/etc/crontabs/") {
+		before++
+	}
+	fields := splitWords(line, before)
+	if len(fields) <= before {
+		return ""
+	}
+	if m := commandPlace.FindStringSubmatch(fields[before]); m != nil && !builtins[m[1]] {
+		return m[1]
+	}
+	return ""
+}
