@@ -86,8 +86,23 @@ func shopInput(t *testing.T, source Source) *Input {
 	return inputOf(string(archive), outputs)
 }
 
+// effective are the sources that this file tests.
+var effective = map[string]bool{
+	"nginx":        true,
+	"php":          true,
+	"postfix":      true,
+	"sshd":         true,
+	"mysql-client": true,
+	"redis-client": true,
+	"logrotate":    true,
+	"ntp":          true,
+	"certificate":  true,
+	"language":     true,
+	"at":           true,
+}
+
 func TestEffectiveConfigurationOfARealHost(t *testing.T) {
-	for _, name := range []string{"nginx", "php", "postfix", "sshd", "mysql-client", "redis-client", "logrotate", "ntp"} {
+	for _, name := range sortedKeys(effective) {
 		t.Run(name, func(t *testing.T) {
 			source := sourceNamed(t, name)
 			got := document(t, parsed(t, source, shopInput(t, source)))
