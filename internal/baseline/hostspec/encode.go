@@ -175,8 +175,10 @@ func plainStart(c byte) bool {
 	return isAlnum(c) || c == '/' || c == '_' || c == '.' || c == '(' || c == '$'
 }
 
+// plainByte leaves out "?", which the YAML library does not read within [] and
+// {} although YAML allows it.
 func plainByte(c byte) bool {
-	return isAlnum(c) || strings.IndexByte("_./:@%+=~^$();*!|<>?-&", c) >= 0
+	return isAlnum(c) || strings.IndexByte("_./:@%+=~^$();*!|<>-&", c) >= 0
 }
 
 func isAlnum(c byte) bool {
