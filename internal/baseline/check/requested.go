@@ -11,8 +11,11 @@ import (
 
 // Requested is what a step asks for, as far as the document says it.
 type Requested struct {
-	Check, Step, Method string
-	URL                 *url.URL
+	Check string
+	// Step is empty where the check is one request.
+	Step   string
+	Method string
+	URL    *url.URL
 	// Assumed says that a part of the address is only known when the check
 	// runs; 1 stands for it.
 	Assumed bool
@@ -52,7 +55,9 @@ func (d *Document) requests(o *Options) ([]Requested, error) {
 				return nil, fmt.Errorf("check %q: %s: %w", f.name, s.name, err)
 			}
 			for _, one := range own {
-				one.Check, one.Step = f.name, s.name
+				if one.Check = f.name; len(f.steps) > 1 {
+					one.Step = s.name
+				}
 				list = append(list, one)
 			}
 		}

@@ -72,10 +72,14 @@ func (t *tableWriter) row(b *strings.Builder, r *Result) {
 	if r.Answer == Holds && r.Duration > 0 {
 		b.WriteString("  " + Round(r.Duration).String())
 	}
-	b.WriteByte('\n')
 	if r.Answer == Holds {
+		if r.Reason != "" {
+			b.WriteString("  " + CleanLines(r.Reason)[0])
+		}
+		b.WriteByte('\n')
 		return
 	}
+	b.WriteByte('\n')
 	if r.Expected != "" || r.Actual != "" {
 		detail(b, "expected", r.Expected)
 		detail(b, "actual", r.Actual)

@@ -51,12 +51,35 @@ func (f *sideFlags) options(c *command.Context) (check.Options, error) {
 	}, nil
 }
 
+// printFlags say how results are written.
+type printFlags struct {
+	format result.Format
+	all    bool
+}
+
+func (f *printFlags) add(flags *pflag.FlagSet) {
+	flags.Var(&f.format, "format", "output `format`: table, json, junit or tap")
+	flags.BoolVar(&f.all, "all", false, "show in the table what holds, too")
+}
+
+// print writes the report in the format that --format or else -o asks for.
+func (f *printFlags) print(c *command.Context, report result.Report, options result.Options) error {
+	options.Color, options.All = c.Color(c.Out), f.all
+	format := f.format
+	switch {
+	case format == "" && c.Output == command.YAML:
+		return c.Print(report.Document(), nil)
+	case format == "" && c.Output == command.JSON:
+		format = result.JSON
+	}
+	return report.Write(c.Out, format, options)
+}
+
 type runFlags struct {
 	sideFlags
+	printFlags
 	only     []string
 	parallel int
-	format   result.Format
-	all      bool
 }
 
 func newRun(c *command.Context) *cobra.Command {
@@ -82,12 +105,11 @@ Exit code 0: all hold. 1: something fails. 3: something is unknown.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd.Context(), c, args) },
 	}
 	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` to add paths to, instead of the document's")
-	flags.add(cmd.Flags())
+	flags.sideFlags.add(cmd.Flags())
 	cmd.Flags().StringArrayVar(&flags.vars, "var", nil, "`NAME=VALUE` of a variable, instead of the document's; repeat it for more")
 	cmd.Flags().StringSliceVar(&flags.only, "only", nil, "run only checks with these `names`; * stands for any characters")
 	cmd.Flags().IntVar(&flags.parallel, "parallel", 4, "`checks` to run at once")
-	cmd.Flags().Var(&flags.format, "format", "output `format`: table, json, junit or tap")
-	cmd.Flags().BoolVar(&flags.all, "all", false, "show in the table what holds, too")
+	flags.printFlags.add(cmd.Flags())
 	return cmd
 }
 
@@ -106,7 +128,7 @@ func (f *runFlags) run(ctx context.Context, c *command.Context, files []string) 
 	counts := report.Counts()
 	step.Done("%s", counts)
 	err = f.print(c, report, result.Options{
-		Color: c.Color(c.Out), All: f.all, Name: "landfall check", Took: func() time.Duration { return c.Clock().Sub(started) },
+		Name: "landfall check", Took: func() time.Duration { return c.Clock().Sub(started) },
 	})
 	if err != nil {
 		return err
@@ -167,17 +189,6 @@ func runAll(ctx context.Context, runners []*check.Runner, count func(done, total
 		}
 	}
 	return report, nil
-}
-
-func (f *runFlags) print(c *command.Context, report result.Report, options result.Options) error {
-	format := f.format
-	switch {
-	case format == "" && c.Output == command.YAML:
-		return c.Print(report.Document(), nil)
-	case format == "" && c.Output == command.JSON:
-		format = result.JSON
-	}
-	return report.Write(c.Out, format, options)
 }
 
 // read reads a file of checks, or standard input.

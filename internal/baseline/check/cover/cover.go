@@ -50,7 +50,7 @@ type measure struct {
 // describe names the step that makes a request.
 func describe(a check.Requested) string {
 	text := a.Check
-	if a.Step != a.Method+" "+a.URL.RequestURI() {
+	if a.Step != "" {
 		text += " › " + a.Step
 	}
 	if a.Assumed {

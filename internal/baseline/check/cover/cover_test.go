@@ -63,8 +63,7 @@ func servers(t *testing.T, config string) []nginx.Server {
 	return nginx.Servers(spec)
 }
 
-// TestRequestsGoWhereNginxSendsThem holds what nginx 1.22 was seen to do with
-// this configuration, with an add_header in each block.
+// TestRequestsGoWhereNginxSendsThem needs no nginx; TestAgainstNginx asks one.
 func TestRequestsGoWhereNginxSendsThem(t *testing.T) {
 	s := newSite(servers(t, shop))
 	for request, want := range map[string]string{
@@ -162,11 +161,7 @@ checks:
 		got = append(got, r.Name+": "+r.Answer.String()+", "+r.Reason)
 	}
 	want := []string{
-		"server: holds, touched by old › GET ",
-		"location / : x",
-	}
-	want = []string{
-		"server: holds, touched by old › GET http://shop.example/",
+		"server: holds, touched by old",
 		"location /: holds, touched by pages › page",
 		"location /api: fails, no check touches it",
 		"location /api/: holds, touched by pages › order (by /api/1)",
@@ -177,7 +172,7 @@ checks:
 		"location /with space/: fails, no check touches it",
 		"location = /: holds, touched by home",
 		"location @app: holds, touched by application, through try_files",
-		"location ^~ /static/: holds, touched by application › GET /app/start",
+		"location ^~ /static/: holds, touched by application",
 		"location /images/ > ~* \\.(png|jpg)$: holds, touched by pages › picture",
 		"location ^~ /static/ > ~ \\.php$: fails, no check touches it",
 		"location ~ ^/api/v1/: fails, no check touches it",
