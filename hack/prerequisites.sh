@@ -1,9 +1,11 @@
 #!/bin/bash
-# Installs the Debian packages that a local Kubernetes needs and that are
-# missing. Quiet and quick where nothing is.
+# Installs the Debian packages that a local Kubernetes and legacy servers need,
+# and those named as arguments, where they are missing. Quiet and quick where
+# none is.
 set -eu -o pipefail
 
-packages=(containerd runc containernetworking-plugins iptables iproute2 ipset conntrack ca-certificates curl)
+packages=(containerd runc containernetworking-plugins iptables iproute2 ipset conntrack ca-certificates curl
+	mmdebstrap openssh-client "$@")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,12 +1,13 @@
 #!/bin/bash
 # Runs the tests: everything, or one part.
-# Usage: test.sh [unit|localkube|integration|e2e]…
+# Usage: test.sh [unit|localkube|integration|legacy|e2e]…
 #
 # Integration tests get a local cluster of their own, end-to-end tests make
-# theirs with `landfall up`; both are removed at the end, whatever happens.
+# theirs with `landfall up`, legacy tests get servers of the legacy shop; all are
+# removed at the end, whatever happens.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
-parts=${*:-unit localkube integration e2e}
+parts=${*:-unit localkube integration legacy e2e}
 work=$(mktemp -d /tmp/landfall-test.XXXXXX)
 export LANDFALL_LOCAL_DIR=$work/clusters LANDFALL_LOCALKUBE=$PWD/bin/localkube
 export PATH=$PWD/bin:$PATH
@@ -15,6 +16,7 @@ tidy() {
 	for cluster in integration e2e local; do
 		bin/localkube delete "$cluster" >/dev/null 2>&1 || true
 	done
+	bin/landfall local legacy delete --base >/dev/null 2>&1 || true
 	rm -rf "$work"
 }
 trap tidy EXIT
@@ -41,6 +43,22 @@ integration() {
 	go test -count=1 -timeout 15m $(with_cluster)
 	unset LANDFALL_TEST_KUBECONFIG
 	bin/localkube delete integration
+}
+
+# The packages whose tests use servers of the legacy shop. They find them by
+# $LANDFALL_LEGACY_SSH_CONFIG: web1, web2, web3 and db1.
+with_legacy() {
+	grep -rl --include='*_test.go' LANDFALL_LEGACY internal test | xargs -n1 dirname | sort -u | sed 's|^|./|'
+}
+
+legacy() {
+	hack/prerequisites.sh ruby-serverspec
+	bin/landfall local legacy create --hosts 3
+	export LANDFALL_LEGACY=1 LANDFALL_LEGACY_SSH_CONFIG=$LANDFALL_LOCAL_DIR/legacy/ssh_config
+	# shellcheck disable=SC2046
+	go test -count=1 -timeout 15m $(with_legacy)
+	unset LANDFALL_LEGACY LANDFALL_LEGACY_SSH_CONFIG
+	bin/landfall local legacy delete --base
 }
 
 e2e() { LANDFALL_E2E=1 go test -count=1 -timeout 20m -v ./test/e2e; }

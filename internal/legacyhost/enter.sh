@@ -48,6 +48,7 @@ fi
 
 # What a host may not do to the machine that carries it: kernel parameters
 # outside its own network, the kernel's log, its memory, its clock, its modules.
+# Without the capability sys_admin, below, none of it can be mounted otherwise.
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
 mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
@@ -69,5 +70,5 @@ cd /
 umount -l /run/old
 rmdir /run/old
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=linux \
-	setpriv --bounding-set=-sys_time,-sys_module,-sys_rawio,-syslog,-sys_boot,-mknod,-mac_admin,-mac_override,-wake_alarm,-block_suspend \
+	setpriv --bounding-set=-sys_admin,-sys_time,-sys_module,-sys_rawio,-syslog,-sys_boot,-mknod,-mac_admin,-mac_override,-wake_alarm,-block_suspend \
 	/sbin/init

@@ -81,11 +81,16 @@ func (m *Manager) readNetwork() (network, error) {
 	return n, nil
 }
 
+// bridge is the name of the fleet's bridge: another one for each folder.
+func (m *Manager) bridge() string {
+	sum := sha256.Sum256([]byte(m.Dir))
+	return "lfl-" + hex.EncodeToString(sum[:3])
+}
+
 // chooseNetwork takes the subnet asked for, or the first free one. The ranges
 // of local clusters, 10.100.0.0/16 and up, are left alone.
 func (m *Manager) chooseNetwork(asked netip.Prefix) (network, error) {
-	sum := sha256.Sum256([]byte(m.Dir))
-	n := network{Bridge: "lfl-" + hex.EncodeToString(sum[:3]), Subnet: asked.Masked()}
+	n := network{Bridge: m.bridge(), Subnet: asked.Masked()}
 	if asked.IsValid() {
 		if !asked.Addr().Is4() || asked.Bits() != 24 || !asked.Addr().IsPrivate() {
 			return n, fault.New(fault.Invalid, "Name one such as 10.66.0.0/24.", "using network %s: the hosts need a private IPv4 /24", asked)
@@ -143,14 +148,31 @@ func parseRoute(line string) (netip.Prefix, bool) {
 // plug gives a host its network interface: eth0 in the namespaces of pid.
 func (n network) plug(ctx context.Context, last, pid int) error {
 	cable := n.cable(last)
-	_ = ip(ctx, "link delete "+cable) // of a host that ended just now
+	if err := n.unplug(ctx, last); err != nil { // that of a host that ended just now
+		return err
+	}
 	return ip(ctx,
 		fmt.Sprintf("link add %s type veth peer name eth0 netns %d", cable, pid),
 		"link set "+cable+" master "+n.Bridge,
 		"link set "+cable+" up")
 }
 
-// deleteNetwork removes the bridge; cables went with their hosts.
+// unplug removes a host's cable. The kernel does so by itself when the host's
+// namespaces go, but takes its time.
+func (n network) unplug(ctx context.Context, last int) error {
+	cable := n.cable(last)
+	if _, err := net.InterfaceByName(cable); err != nil {
+		return nil
+	}
+	if err := ip(ctx, "link delete "+cable); err != nil {
+		if _, gone := net.InterfaceByName(cable); gone == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteNetwork removes the bridge and the cables that are left on it.
 func (m *Manager) deleteNetwork(ctx context.Context) error {
 	n, err := m.readNetwork()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -158,6 +180,19 @@ func (m *Manager) deleteNetwork(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("deleting the network: %w", err)
+	}
+	for _, i := range interfaces {
+		last, err := strconv.Atoi(strings.TrimPrefix(i.Name, n.Bridge+"-"))
+		if err != nil {
+			continue
+		}
+		if err := n.unplug(ctx, last); err != nil {
+			return err
+		}
 	}
 	if _, err := net.InterfaceByName(n.Bridge); err != nil {
 		return nil

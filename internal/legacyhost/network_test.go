@@ -11,8 +11,8 @@ import (
 
 func TestParseRoute(t *testing.T) {
 	tests := map[string]string{
-		"eth0\t000AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0": "192.168.10.0/24",
-		"eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0": "0.0.0.0/0",
+		"eth0\t000AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0":                       "192.168.10.0/24",
+		"eth0\t00000000\t0102A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0":                       "0.0.0.0/0",
 		"Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT": "",
 		"eth0\tzz": "",
 		"":         "",

@@ -3,7 +3,7 @@
 # machine that carries it. Run in the new base system.
 if [ -f /etc/inittab ]; then
 	sed -i '/getty/d' /etc/inittab
-	for script in hwclock.sh checkroot.sh checkroot-bootclean.sh checkfs.sh mountall.sh mountall-bootclean.sh \
+	for script in hostname.sh hwclock.sh checkroot.sh checkroot-bootclean.sh checkfs.sh mountall.sh mountall-bootclean.sh \
 		mountnfs.sh mountnfs-bootclean.sh \
 		mount-configfs mountdevsubfs.sh mountkernfs.sh brightness umountfs umountroot; do
 		[ ! -e "/etc/init.d/$script" ] || update-rc.d -f "$script" remove

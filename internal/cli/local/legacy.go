@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -138,12 +139,14 @@ func printFleet(w io.Writer, fleet *legacyhost.Fleet, explain bool) error {
 	if err := command.Rows(w, []string{"host", "group", "address", "state", "targets"}, rows); err != nil || !explain {
 		return err
 	}
-	last := fleet.Hosts[len(fleet.Hosts)-1]
+	shown := fleet.Hosts[slices.IndexFunc(fleet.Hosts, func(h legacyhost.Host) bool {
+		return h.Group == fleet.Hosts[len(fleet.Hosts)-1].Group
+	})]
 	_, err := fmt.Fprintf(w, `
 log in        landfall local legacy ssh %[1]s
 or            ssh -F %[2]s %[1]s
 capture       landfall spec capture --ssh-config %[2]s %[3]s
-`, last.Name, fleet.SSHConfig, last.Targets[0])
+`, shown.Name, fleet.SSHConfig, shown.Targets[0])
 	return err
 }
 

@@ -55,7 +55,7 @@ func New(c *command.Context) *cobra.Command {
 		Long: `Create and run real Kubernetes clusters on this machine. A created cluster
 becomes the context landfall-NAME of your kubeconfig.
 
-Each command takes the flags of localkube's: see its --help. `+"`landfall local legacy`"+`
+Each command takes the flags of localkube's: see its --help. ` + "`landfall local legacy`" + `
 runs servers as they were before Kubernetes.`,
 		Example: "  landfall local create blue --nodes 3\n  landfall local delete blue\n  landfall local legacy create --hosts 3",
 	}, append(passed(c, nil, verbs), node, newLegacy(c))...)
