@@ -79,11 +79,8 @@ func programsByName(in *Input, t tree) (map[string]string, bool) {
 }
 
 var (
-	shebang = regexp.MustCompile(`^#!\s*/\S*?/(?:env\s+)?(\S+)`)
-	// commandPlace finds words where a shell expects a command: at the start of
-	// a line, after ; & | ( ` and after words that take a command.
-	commandPlace = regexp.MustCompile("(?:^|[;&|(`]|\\$\\()\\s*(?:(?:sudo|exec|nice|ionice|nohup|time|then|do|else|if|while|!|xargs|env)\\s+(?:-\\S+\\s+)*)*((?:/[A-Za-z0-9._+-]+)+|[A-Za-z][A-Za-z0-9._+-]*)(?:\\s|$|[;&|)`])")
-	execLine     = regexp.MustCompile(`^Exec\w+=[-@:+!]*(\S+)`)
+	shebang  = regexp.MustCompile(`^#!\s*/\S*?/(?:env\s+)?(\S+)`)
+	execLine = regexp.MustCompile(`^Exec\w+=[-@:+!]*(.+)`)
 )
 
 // builtins and words of the shell are no commands of the host.
@@ -118,64 +115,20 @@ func calls(file string, data []byte) []string {
 	case strings.HasSuffix(file, ".service"):
 		for _, line := range lines {
 			if m := execLine.FindStringSubmatch(line); m != nil {
-				add(m[1])
+				found = append(found, shellCalls(m[1])...)
 			}
 		}
 	case isScript:
-		functions := functionNames(data)
-		for _, line := range withoutTexts(ConfigLines(data)) {
-			for _, m := range commandPlace.FindAllStringSubmatch(line, -1) {
-				if !functions[m[1]] {
-					add(m[1])
-				}
-			}
-		}
+		found = append(found, shellCalls(string(data))...)
 	case strings.Contains(file, "cron"):
 		for _, line := range ConfigLines(data) {
-			add(cronCommand(file, line))
+			found = append(found, shellCalls(cronCommand(file, line))...)
 		}
 	}
 	return unique(found)
 }
 
-var functionName = regexp.MustCompile(`(?m)^\s*(?:function\s+)?([A-Za-z_][A-Za-z0-9_-]*)\s*\(\)`)
-
-func functionNames(script []byte) map[string]bool {
-	names := map[string]bool{}
-	for _, m := range functionName.FindAllSubmatch(script, -1) {
-		names[string(m[1])] = true
-	}
-	return names
-}
-
-var hereDocument = regexp.MustCompile(`<<-?\s*['"]?(\w+)['"]?`)
-
-// withoutTexts leaves out what a script holds as text of several lines: here
-// documents, and programs of awk and the like in single quotes.
-func withoutTexts(lines []string) []string {
-	var kept []string
-	end, quoted := "", false
-	for _, line := range lines {
-		switch {
-		case end != "":
-			if line == end {
-				end = ""
-			}
-			continue
-		case quoted:
-			quoted = strings.Count(line, "'")%2 == 0
-			continue
-		}
-		if m := hereDocument.FindStringSubmatch(line); m != nil {
-			end = m[1]
-		}
-		quoted = strings.Count(line, "'")%2 == 1 && strings.Count(line, `"`)%2 == 0
-		kept = append(kept, line)
-	}
-	return kept
-}
-
-// cronCommand gives the command of a crontab's line.
+// cronCommand gives the shell code of a crontab's line.
 func cronCommand(file, line string) string {
 	if cronAssignment.MatchString(line) {
 		return ""
@@ -191,8 +144,7 @@ func cronCommand(file, line string) string {
 	if len(fields) <= before {
 		return ""
 	}
-	if m := commandPlace.FindStringSubmatch(fields[before]); m != nil && !builtins[m[1]] {
-		return m[1]
-	}
-	return ""
+	// cron ends the command at a % and gives it the rest as input: crontab(5).
+	command, _, _ := strings.Cut(fields[before], "%")
+	return command
 }
