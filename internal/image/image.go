@@ -30,6 +30,8 @@ type Config struct {
 	// Expose lists ports as "8080" or "53/udp".
 	Expose []string
 	Labels map[string]string
+	// StopSignal is sent to end it, such as "SIGQUIT".
+	StopSignal string
 }
 
 // NonRoot is the user that images of programs run as unless told otherwise.
@@ -86,6 +88,9 @@ func configure(img v1.Image, config Config) (v1.Image, error) {
 	}
 	if config.Workdir != "" {
 		c.WorkingDir = config.Workdir
+	}
+	if config.StopSignal != "" {
+		c.StopSignal = config.StopSignal
 	}
 	c.Env = mergeEnv(c.Env, config.Env)
 	for _, port := range config.Expose {

@@ -81,7 +81,7 @@ func TestDynamicProgramRunsInItsImageAlone(t *testing.T) {
 
 func TestProgramConfig(t *testing.T) {
 	img, err := Build(testCache(t), "/bin/true", nil, Config{
-		Cmd: []string{"-v"}, Env: map[string]string{"B": "2", "A": "1"}, Expose: []string{"8080", "53/udp"}, Labels: map[string]string{"l": "v"},
+		Cmd: []string{"-v"}, Env: map[string]string{"B": "2", "A": "1"}, Expose: []string{"8080", "53/udp"}, Labels: map[string]string{"l": "v"}, StopSignal: "SIGQUIT",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestProgramConfig(t *testing.T) {
 	}
 	want := v1.Config{
 		Entrypoint: []string{"/usr/local/bin/true"}, Cmd: []string{"-v"}, User: NonRoot,
-		Env: []string{"A=1", "B=2"}, ExposedPorts: map[string]struct{}{"8080/tcp": {}, "53/udp": {}}, Labels: map[string]string{"l": "v"},
+		Env: []string{"A=1", "B=2"}, ExposedPorts: map[string]struct{}{"8080/tcp": {}, "53/udp": {}}, Labels: map[string]string{"l": "v"}, StopSignal: "SIGQUIT",
 	}
 	if diff := cmp.Diff(want, file.Config); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

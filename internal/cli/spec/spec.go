@@ -31,5 +31,6 @@ captured from one host can be asked of the next, as it is or edited.`,
 		newExport(c),
 		newImport(c),
 		newTriage(c),
+		newContainerize(c),
 	)
 }
