@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -113,9 +112,8 @@ func readShell(ctx context.Context, shell target.Shell, sources []Source, option
 	if err := <-ended; err != nil {
 		return nil, err
 	}
-	host, _ := firstLine(result.outcomes["os/hostname"].Stdout)
 	return &Input{
-		Host: host, User: result.user, UID: result.uid, Full: options.Full, Paths: options.Paths,
+		Host: result.host, User: result.user, UID: result.uid, Full: options.Full, Paths: options.Paths,
 		files: result.files, closed: result.closed, outcomes: result.outcomes,
 	}, nil
 }
@@ -126,11 +124,6 @@ func pick(transport, stream error) error {
 		return stream
 	}
 	return transport
-}
-
-func firstLine(data []byte) (string, bool) {
-	line, _, found := bytes.Cut(data, []byte("\n"))
-	return strings.TrimSpace(string(line)), found
 }
 
 // assemble lets all sources parse, side by side, and joins their items in the

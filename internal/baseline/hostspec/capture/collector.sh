@@ -87,6 +87,7 @@ files() {
 
 main() {
 	frame "user $(id -u) $(id -un 2>/dev/null)" >&3
+	frame "host $(uname -n)" >&3
 	files </dev/null
 @SECTIONS@
 	frame done >&3

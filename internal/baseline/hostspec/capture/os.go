@@ -15,7 +15,6 @@ func osSource() Source {
 		Kinds: []hostspec.Kind{hostspec.OS},
 		Files: []string{"/etc/os-release", "/usr/lib/os-release", "/etc/debian_version", "/etc/alpine-release"},
 		Commands: []Command{
-			{ID: "hostname", Script: "uname -n"},
 			{ID: "uname", Script: "uname -s; uname -r; uname -m"},
 		},
 		Parse: parseOS,

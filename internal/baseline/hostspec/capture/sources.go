@@ -12,6 +12,8 @@ func Sources() []Source {
 		limitsSource(),
 		mountsSource(),
 		cronSource(),
+		runningSource(),
+		firewallSource(),
 		atSource(),
 		filesSource(),
 		nginxSource(),

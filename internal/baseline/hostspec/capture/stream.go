@@ -24,6 +24,7 @@ const (
 
 // reading is what a stream said so far.
 type reading struct {
+	host     string
 	user     string
 	uid      int
 	files    map[string]file
@@ -161,6 +162,8 @@ func (r *reading) part(head string, content []byte) error {
 			return fmt.Errorf("user id %q is no number", hostspec.Clean(clip(uid, 40)))
 		}
 		r.uid, r.user = number, hostspec.Clean(name)
+	case "host":
+		r.host = hostspec.Clean(rest)
 	case "closed":
 		r.closed = append(r.closed, rest)
 	case "denied":

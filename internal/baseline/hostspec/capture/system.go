@@ -18,7 +18,6 @@ func systemSource() Source {
 			"/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/hosts",
 		},
 		Commands: []Command{
-			{ID: "hostname", Script: "uname -n"},
 			{ID: "localtime", Script: "readlink /etc/localtime || [ ! -e /etc/localtime ] || echo custom"},
 			{ID: "locales", Script: "locale -a"},
 		},
@@ -33,16 +32,14 @@ func systemSource() Source {
 }
 
 func parseHostname(in *Input, out *Builder) {
-	if name, err := in.Command("hostname"); err == nil {
-		out.Value(hostspec.System, "hostname", hostspec.Text(strings.TrimSpace(string(name.Stdout))))
-	} else if !in.Image {
-		out.Value(hostspec.System, "hostname", hostspec.UnknownBecause(err.Error()))
+	if in.Image {
+		return
 	}
+	out.Value(hostspec.System, "hostname", hostspec.Text(in.Host))
 	// The configured name matters only where it differs from the one in use.
-	name, _ := in.Command("hostname")
-	configured, err := in.Read("/etc/hostname")
-	if text := strings.TrimSpace(string(configured)); err == nil && text != strings.TrimSpace(string(name.Stdout)) && !in.Image {
-		out.Value(hostspec.System, "hostname.configured", hostspec.Text(text))
+	data, err := in.Read("/etc/hostname")
+	if configured := strings.TrimSpace(string(data)); err == nil && configured != in.Host {
+		out.Value(hostspec.System, "hostname.configured", hostspec.Text(configured))
 	}
 }
 
