@@ -19,5 +19,5 @@ certificates. The same checks say what is normal on the old side and on the new.
 ` + "`record`" + ` drafts them from a running site, ` + "`run`" + ` runs them, ` + "`cover`" + ` says which
 nginx locations no check touches.`,
 		Example: "  landfall check record https://shop.example -o checks.yaml\n  landfall check run checks.yaml --address 10.0.0.7",
-	}, newRun(c), newCover(c))
+	}, newRun(c), newRecord(c), newCover(c))
 }
