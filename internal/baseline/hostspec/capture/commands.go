@@ -11,7 +11,7 @@ import (
 // scriptGlobs are the scripts that people write for a host.
 var scriptGlobs = append([]string{
 	"/usr/local/bin/*", "/usr/local/sbin/*", "/etc/rc.local", "/opt/*/bin/*", "/opt/bin/*", "/root/*.sh", "/home/*/*.sh",
-	"/srv/*/bin/*", "/etc/systemd/system/*.service", "/var/www/*/bin/*",
+	"/srv/*/bin/*", "/etc/init.d/*", "/etc/systemd/system/*.service", "/var/www/*/bin/*",
 }, cronGlobs...)
 
 // programFolders in the order of PATH.
@@ -20,13 +20,16 @@ var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", 
 // parseCommands writes the commands that scripts, cron and units call, and
 // where they are; those of scripts that packages ship are the packages' affair.
 func parseCommands(in *Input, t tree, owned *ownership, out *Builder) {
-	programs, known := programsByName(in, t)
+	programs, alternatives, known := programsByName(in, t)
 	if !known {
 		return
 	}
 	callers := map[string][]string{}
 	for _, file := range in.Glob(scriptGlobs...) {
 		data, err := in.Read(file)
+		if e := t[file]; e != nil && e.kind == 'l' && (within(e.link, "/lib") || within(e.link, "/usr/lib")) {
+			continue // a unit that a package ships, enabled
+		}
 		if err != nil || owned.of(file) != "" || derived(file) && !strings.Contains(file, "cron") {
 			continue
 		}
@@ -47,13 +50,22 @@ func parseCommands(in *Input, t tree, owned *ownership, out *Builder) {
 			out.Add(hostspec.Command, name, Bool("found", false), by)
 			continue
 		}
-		out.Add(hostspec.Command, name, Text("path", found), Optional("package", owned.of(found)), by)
+		out.Add(hostspec.Command, name, Text("path", found), Optional("package", orOf(owned, found, alternatives)), by)
 	}
 }
 
-// programsByName gives the first place of each program on PATH.
-func programsByName(in *Input, t tree) (map[string]string, bool) {
-	programs := map[string]string{}
+// orOf gives the package of a program, also through update-alternatives.
+func orOf(owned *ownership, program string, alternatives map[string]string) string {
+	if pkg := owned.of(program); pkg != "" {
+		return pkg
+	}
+	return owned.of(alternatives[path.Base(program)])
+}
+
+// programsByName gives the first place of each program on PATH, and what stands
+// behind the names of update-alternatives.
+func programsByName(in *Input, t tree) (programs, alternatives map[string]string, known bool) {
+	programs, alternatives = map[string]string{}, map[string]string{}
 	if in.Image {
 		for _, folder := range programFolders {
 			for name, e := range t {
@@ -62,7 +74,12 @@ func programsByName(in *Input, t tree) (map[string]string, bool) {
 				}
 			}
 		}
-		return programs, true
+		for name, e := range t {
+			if path.Dir(name) == "/etc/alternatives" {
+				alternatives[path.Base(name)] = e.link
+			}
+		}
+		return programs, alternatives, true
 	}
 	answer, err := in.Command("programs")
 	folder := ""
@@ -71,11 +88,18 @@ func programsByName(in *Input, t tree) (map[string]string, bool) {
 			folder = name
 			continue
 		}
+		if folder == "alternatives" {
+			words := strings.Fields(line)
+			if n := len(words); n > 3 && words[n-2] == "->" {
+				alternatives[words[n-3]] = words[n-1]
+			}
+			continue
+		}
 		if programs[line] == "" {
 			programs[line] = path.Join(folder, line)
 		}
 	}
-	return programs, err == nil
+	return programs, alternatives, err == nil
 }
 
 var (

@@ -54,7 +54,8 @@ func filesSource() Source {
 			{ID: "full", Script: filesShared + filesFull, Seconds: 100, Bytes: 16 << 20},
 			{ID: "capabilities", Script: `getcap -r /etc /usr/local /opt /srv /usr/bin /usr/sbin 2>/dev/null; exit 0`},
 			{ID: "programs", Script: `for d in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
-[ -d "$d" ] && ! [ -h "$d" ] && echo "# $d" && ls "$d"; done; exit 0`},
+[ -d "$d" ] && ! [ -h "$d" ] && echo "# $d" && ls "$d"; done
+echo '# alternatives'; ls -l /etc/alternatives 2>/dev/null; exit 0`},
 		},
 		Parse: func(in *Input, out *Builder) {
 			tree, owned, known := readTree(in, out)

@@ -188,9 +188,13 @@ func (c *fileCompare) collapsed(e *entry, below []string) {
 }
 
 // unmanaged writes a file that nobody owns, unless it is as every new home has
-// it.
+// it, a copy of the package's own template, or a link of update-alternatives.
 func (c *fileCompare) unmanaged(e *entry) {
-	if c.skeleton[e.sha256] && e.sha256 != "" && (within(e.path, "/home") || within(e.path, "/root")) {
+	template := c.tree[e.path+".proto"]
+	switch {
+	case c.skeleton[e.sha256] && e.sha256 != "" && (within(e.path, "/home") || within(e.path, "/root")),
+		template != nil && e.sha256 != "" && template.sha256 == e.sha256,
+		strings.HasPrefix(e.link, "/etc/alternatives/"):
 		return
 	}
 	c.add(e, stateUnmanaged, "")

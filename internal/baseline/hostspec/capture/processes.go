@@ -282,8 +282,9 @@ func parseEnvironments(in *Input, processes map[int]*process, out *Builder) {
 	values := map[string][]hostspec.Value{}
 	for _, pid := range sortedKeys(processes) {
 		p := processes[pid]
-		if parent := processes[p.parent]; p.pid == 1 || parent != nil && parent.pid != 1 && parent.exe == p.exe {
-			continue
+		parent := processes[p.parent]
+		if p.pid == 1 || parent != nil && parent.pid != 1 && parent.exe == p.exe || strings.Contains(p.exe, "/postfix/") {
+			continue // the children of one are like it; Postfix makes its own
 		}
 		service := path.Base(p.program())
 		for _, assignment := range p.environ {

@@ -223,49 +223,80 @@ func parseOpenRC(lines []string, out *Builder) {
 
 var sysvLink = regexp.MustCompile(`^S\d\d(.+)$`)
 
-// parseSysV reads scripts, start links, the programs that scripts name, and
-// live pid files. Whether a service runs is known only where its script names a
-// program, or a pid file or process has its name.
+// sysV is what services.sh says of System V scripts.
+type sysV struct {
+	scripts []string
+	enabled map[string]bool
+	// daemon is the program that a script names.
+	daemon map[string]string
+	// stays are scripts that start something that stays.
+	stays map[string]bool
+	// live are the names in the paths of pid files of living processes, and of
+	// processes.
+	live map[string]bool
+}
+
+// aliases are services whose processes have another name.
+var aliases = map[string]string{"mariadb": "mysqld", "ssh": "sshd", "apache2": "apache2", "cron": "crond", "rsyslog": "rsyslogd"}
+
+// parseSysV writes a service for each script. Whether it runs is known only
+// where its script names a program, or a pid file or process has its name.
 func parseSysV(lines []string, processes map[int]*process, out *Builder) {
-	enabled, daemon, pidFile := map[string]bool{}, map[string]string{}, map[string]bool{}
-	var scripts []string
+	s := readSysV(lines)
+	for _, p := range processes {
+		s.live[path.Base(p.exe)], s.live[p.name], s.live[path.Base(p.program())] = true, true, true
+	}
+	for _, name := range unique(s.scripts) {
+		attributes := []hostspec.Attribute{Bool("enabled", s.enabled[name])}
+		program := path.Base(s.daemon[name])
+		switch {
+		case s.live[name], s.live[aliases[name]], program != "." && s.live[program]:
+			attributes = append(attributes, Bool("running", true))
+		case s.stays[name] && program != "." && !strings.Contains(program, "$"):
+			attributes = append(attributes, Bool("running", false))
+		}
+		attributes = append(attributes, Text("manager", "sysv"))
+		if strings.HasPrefix(s.daemon[name], "/") && !strings.Contains(s.daemon[name], "$") {
+			attributes = append(attributes, Text("command", s.daemon[name]))
+		}
+		out.Add(hostspec.Service, name, attributes...)
+	}
+}
+
+func readSysV(lines []string) sysV {
+	s := sysV{enabled: map[string]bool{}, daemon: map[string]string{}, stays: map[string]bool{}, live: map[string]bool{}}
+	names := map[string]string{}
 	for _, line := range lines {
 		word, rest, _ := strings.Cut(line, " ")
 		switch word {
 		case "script":
-			scripts = append(scripts, rest)
+			s.scripts = append(s.scripts, rest)
 		case "start":
 			if m := sysvLink.FindStringSubmatch(rest); m != nil {
-				enabled[m[1]] = true
+				s.enabled[m[1]] = true
 			}
+		case "stays":
+			s.stays[rest] = true
 		case "daemon":
 			script, assignment, _ := strings.Cut(rest, ":")
-			if _, value, found := strings.Cut(assignment, "="); found && daemon[script] == "" {
-				daemon[script] = unquote(strings.TrimSpace(value))
+			variable, value, _ := strings.Cut(assignment, "=")
+			value = unquote(strings.TrimSpace(value))
+			if variable == "NAME" {
+				names[script] = value
+			} else if s.daemon[script] == "" {
+				s.daemon[script] = value
 			}
 		case "pid":
-			name, _, _ := strings.Cut(rest, " ")
-			pidFile[strings.TrimSuffix(name, ".pid")] = true
+			for _, name := range strings.Split(strings.TrimSuffix(rest, ".pid"), "/") {
+				s.live[name] = true
+			}
 		}
 	}
-	running := map[string]bool{}
-	for _, p := range processes {
-		running[path.Base(p.exe)], running[p.name] = true, true
+	for script, program := range s.daemon {
+		s.daemon[script] = strings.NewReplacer("${NAME}", names[script], "$NAME", names[script]).Replace(program)
 	}
-	delete(running, ".")
-	for _, name := range unique(scripts) {
-		attributes := []hostspec.Attribute{Bool("enabled", enabled[name])}
-		program := path.Base(daemon[name])
-		switch {
-		case running[name], pidFile[name], running[name+"d"], pidFile[name+"d"], program != "." && running[program]:
-			attributes = append(attributes, Bool("running", true))
-		case program != "." && program != "" && !strings.Contains(program, "$"):
-			attributes = append(attributes, Bool("running", false))
-		}
-		attributes = append(attributes, Text("manager", "sysv"))
-		if strings.HasPrefix(daemon[name], "/") {
-			attributes = append(attributes, Text("command", daemon[name]))
-		}
-		out.Add(hostspec.Service, name, attributes...)
+	for _, general := range []string{"", "run", "var", "spool", "pid", "."} {
+		delete(s.live, general)
 	}
+	return s
 }

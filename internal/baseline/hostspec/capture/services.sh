@@ -16,8 +16,9 @@ fi
 echo '# sysv'
 for f in /etc/init.d/*; do [ -x "$f" ] && [ -f "$f" ] && echo "script ${f##*/}"; done
 for f in /etc/rc[2345].d/S* /etc/rcS.d/S* /etc/rc.d/rc[35].d/S*; do [ -e "$f" ] && echo "start ${f##*/}"; done
-grep -sE '^(DAEMON|EXEC|SBIN|BIN|PROG|exec|prog)=' /etc/init.d/* /dev/null | sed 's|^/etc/init.d/|daemon |'
+grep -sE '^(NAME|DAEMON|EXEC|SBIN|BIN|PROG|exec|prog)=' /etc/init.d/* /dev/null | sed 's|^/etc/init.d/|daemon |'
+grep -slE 'start-stop-daemon|start_daemon|daemonize|init-d-script' /etc/init.d/* /dev/null | sed 's|^/etc/init.d/|stays |'
 for f in /run/*.pid /run/*/*.pid /var/spool/postfix/pid/master.pid; do
-	[ -r "$f" ] && read -r pid rest <"$f" && [ -d "/proc/$pid" ] && echo "pid ${f##*/} $pid"
+	[ -r "$f" ] && read -r pid rest <"$f" && [ -d "/proc/$pid" ] && echo "pid $f"
 done
 exit 0

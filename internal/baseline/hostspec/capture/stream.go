@@ -226,6 +226,15 @@ func (r *reading) archive(content []byte) error {
 			if err != nil {
 				return fmt.Errorf("reading files: %w", err)
 			}
+			name := "/" + strings.TrimPrefix(header.Name, "/")
+			if header.Typeflag == tar.TypeLink {
+				// The same file by another path: tar follows symbolic links, and
+				// sends the content with the first of them only.
+				if f, sent := r.files["/"+strings.TrimPrefix(header.Linkname, "/")]; sent {
+					r.files[name] = f
+				}
+				continue
+			}
 			if header.Typeflag != tar.TypeReg {
 				continue
 			}
@@ -233,7 +242,7 @@ func (r *reading) archive(content []byte) error {
 			if err != nil {
 				return fmt.Errorf("reading files: %w", err)
 			}
-			r.files["/"+strings.TrimPrefix(header.Name, "/")] = file{content: data}
+			r.files[name] = file{content: data}
 		}
 	}
 	return nil
