@@ -115,6 +115,9 @@ func (e *exporter) pkg(item *hostspec.Item) error {
 }
 
 func (e *exporter) service(item *hostspec.Item) error {
+	if manager := item.Text("manager"); manager != "" && manager != "systemd" {
+		return e.sysvService(item)
+	}
 	if item.Absent {
 		return e.put("service", item.Name, field{"enabled", false}, field{"running", false})
 	}
@@ -124,6 +127,20 @@ func (e *exporter) service(item *hostspec.Item) error {
 		return nil
 	}
 	return e.put("service", item.Name, fields...)
+}
+
+// sysvService asks for the links by which init starts it. goss takes systemd
+// wherever systemctl is installed, and believes what init scripts answer.
+func (e *exporter) sysvService(item *hostspec.Item) error {
+	fields := e.attributes(item, map[string]string{"enabled": "enabled", "manager": ""})
+	for _, f := range fields {
+		exec := "ls /etc/rc[2-5S].d/S[0-9][0-9]" + quoted(item.Name) + " /etc/runlevels/*/" + quoted(item.Name) + " 2>/dev/null | grep -q ."
+		if f.value == false {
+			exec = "! " + exec
+		}
+		return e.put("command", "service "+item.Name, field{"exec", exec}, field{"exit-status", 0})
+	}
+	return nil
 }
 
 func (e *exporter) user(item *hostspec.Item) error {

@@ -187,15 +187,15 @@ func (r *readResource) attributes(names ...string) []hostspec.Attribute {
 func (r *readResource) pkg() {
 	name := r.name("name")
 	var version []hostspec.Attribute
-	// One version given as a list is that version, more are a choice.
-	if list, ok := texts(r.fields["versions"]); ok && len(list) > 0 {
+	list, isList := texts(r.fields["versions"])
+	switch {
+	case isList && len(list) == 1:
 		r.take("versions")
-		value := hostspec.Text(list[0])
-		if len(list) > 1 {
-			value = hostspec.Expect(hostspec.OneOf, list)
-		}
-		version = append(version, hostspec.Attribute{Name: "version", Value: value})
-	} else {
+		version = []hostspec.Attribute{{Name: "version", Value: hostspec.Text(list[0])}}
+	case isList && len(list) > 1:
+		r.take("versions")
+		r.leave("package/"+r.id+"#versions", "a host spec has one version of a package, not several at once")
+	default:
 		version = r.attributes("versions", "version")
 	}
 	r.add(hostspec.Package, name, "installed", version...)

@@ -3,6 +3,7 @@ package serverspec
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
@@ -49,19 +50,10 @@ func (e *exporter) plain(item *hostspec.Item, attribute string) (string, bool) {
 // others notes the attributes that are not among those known.
 func (e *exporter) others(item *hostspec.Item, known ...string) {
 	for _, a := range item.Attributes {
-		if !contains(known, a.Name) {
+		if !slices.Contains(known, a.Name) {
 			e.leave(string(item.Kind)+"#"+a.Name, "Serverspec has no such attribute")
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 func should(format string, args ...any) string {
@@ -116,11 +108,11 @@ func (e *exporter) service(item *hostspec.Item) (string, []string) {
 	}
 	e.others(item, "enabled", "running", "manager")
 	var examples []string
-	for attribute, matcher := range map[string]string{"enabled": "be_enabled", "running": "be_running"} {
+	for _, attribute := range []string{"enabled", "running"} {
 		if value, ok := e.plain(item, attribute); ok && value == "true" {
-			examples = append(examples, should("%s", matcher))
+			examples = append(examples, should("be_%s", attribute))
 		} else if ok {
-			examples = append(examples, shouldNot(matcher)...)
+			examples = append(examples, shouldNot("be_"+attribute)...)
 		}
 	}
 	return "service(" + quoted(item.Name) + ")", examples
@@ -138,17 +130,21 @@ func (e *exporter) sysvService(item *hostspec.Item) (string, []string) {
 	if !ok {
 		return "", nil
 	}
-	status := "eq 0"
-	if enabled != "true" {
-		status = "not_eq 0"
-	}
-	command := "ls /etc/rc[2-5S].d/S[0-9][0-9]" + item.Name + " /etc/runlevels/*/" + item.Name + " 2>/dev/null | grep -q ."
-	describe := "command(" + quoted(command) + ")"
-	if status == "not_eq 0" {
-		return describe, []string{"its(:exit_status) { should_not eq 0 }"}
-	}
-	return describe, []string{"its(:exit_status) { should eq 0 }"}
+	name := shellQuoted(item.Name)
+	describe := "command(" + quoted("ls /etc/rc[2-5S].d/S[0-9][0-9]"+name+" /etc/runlevels/*/"+name+" 2>/dev/null | grep -q .") + ")"
+	return describe, exits(enabled == "true")
 }
+
+// exits is the example of a command that shall end well, or not.
+func exits(well bool) []string {
+	if well {
+		return []string{"its(:exit_status) { should eq 0 }"}
+	}
+	return []string{"its(:exit_status) { should_not eq 0 }"}
+}
+
+// shellQuoted is a text as one word of the shell.
+func shellQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (e *exporter) user(item *hostspec.Item) (string, []string) {
 	describe := "user(" + quoted(item.Name) + ")"
@@ -260,8 +256,7 @@ func (e *exporter) process(item *hostspec.Item) (string, []string) {
 		e.leave("process", "which program it runs is not known")
 		return "", nil
 	}
-	command := "readlink /proc/[0-9]*/exe | grep -qxF '" + strings.ReplaceAll(program, "'", `'\''`) + "'"
-	return "command(" + quoted(command) + ")", []string{"its(:exit_status) { should eq 0 }"}
+	return "command(" + quoted("readlink /proc/[0-9]*/exe | grep -qxF "+shellQuoted(program)) + ")", exits(true)
 }
 
 var digits = regexp.MustCompile(`^[0-9]+$`)
@@ -314,9 +309,5 @@ func (e *exporter) mount(item *hostspec.Item) (string, []string) {
 func (e *exporter) command(item *hostspec.Item) (string, []string) {
 	path, _ := e.plain(item, "path")
 	e.others(item, "path", "package", "found", "calledBy")
-	describe := "command(" + quoted("command -v '"+strings.ReplaceAll(item.Name, "'", `'\''`)+"'") + ")"
-	if item.Absent || path == "" {
-		return describe, []string{"its(:exit_status) { should_not eq 0 }"}
-	}
-	return describe, []string{"its(:exit_status) { should eq 0 }"}
+	return "command(" + quoted("command -v "+shellQuoted(item.Name)) + ")", exits(!item.Absent && path != "")
 }
