@@ -48,9 +48,11 @@ func (d *Deviation) title() string {
 func (d *Drift) writeDeviation(b *strings.Builder, p painter, deviation *Deviation, width int, columns bool) {
 	b.WriteString(p.in(pad(deviation.title(), width), bold))
 	if columns {
-		for _, host := range d.Hosts {
-			mark := deviation.mark(p, host)
-			b.WriteString("  " + mark + strings.Repeat(" ", max(utf8.RuneCountInString(result.Clean(host))-1, 0)))
+		for i, host := range d.Hosts {
+			if i > 0 {
+				b.WriteString(strings.Repeat(" ", max(utf8.RuneCountInString(result.Clean(d.Hosts[i-1]))-1, 0)))
+			}
+			b.WriteString("  " + deviation.mark(p, host))
 		}
 	}
 	b.WriteByte('\n')

@@ -133,12 +133,12 @@ func (r *row) title() string { return result.Clean(r.group) + " › " + result.C
 func (m *Matrix) writeRow(b *strings.Builder, p painter, r *row, width int, columns bool) {
 	b.WriteString(pad(r.title(), width))
 	if columns {
-		for i, h := range m.hosts {
+		for i := range m.hosts {
 			answer, differs := r.answers[i]
 			if !differs {
 				answer = result.Holds
 			}
-			b.WriteString("  " + p.answer(answer) + strings.Repeat(" ", max(utf8.RuneCountInString(result.Clean(h.name))-1, 0)))
+			m.mark(b, i, p.answer(answer))
 		}
 	} else {
 		var counts result.Counts
@@ -157,6 +157,15 @@ func (m *Matrix) writeRow(b *strings.Builder, p painter, r *row, width int, colu
 		}
 		fmt.Fprintf(b, "    %s %s: %s\n", p.answer(d.answer), m.names(d.hosts), oneLine(d.is))
 	}
+}
+
+// mark writes one mark below the host's name, which is as wide as the gap to
+// the next.
+func (m *Matrix) mark(b *strings.Builder, i int, mark string) {
+	if i > 0 {
+		b.WriteString(strings.Repeat(" ", max(utf8.RuneCountInString(result.Clean(m.hosts[i-1].name))-1, 0)))
+	}
+	b.WriteString("  " + mark)
 }
 
 // names lists hosts, the first ones by name.
