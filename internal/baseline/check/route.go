@@ -58,7 +58,7 @@ func (r *route) setBase(text, host, address string) error {
 	}
 	base.RawQuery, base.Fragment, base.Path = "", "", strings.TrimSuffix(base.Path, "/")
 	if host != "" && !strings.EqualFold(host, base.Host) {
-		address = first(address, authority(base))
+		address = first(address, r.resolve(authority(base)))
 		base.Host = host
 		if base, err = parseURL(base.String()); err != nil {
 			return fmt.Errorf("host %q: %w", host, err)

@@ -42,6 +42,7 @@ func TestHostAndAddressAreToldApart(t *testing.T) {
 		{"address without port", Options{URL: "http://shop.invalid:" + port, Address: "127.0.0.1"}, "shop.invalid:" + port + " /x", "http://shop.invalid:" + port + " at " + address},
 		{"host and address", Options{URL: "http://old.invalid", Host: "shop.invalid", Address: address}, "shop.invalid /x", "http://shop.invalid at " + address},
 		{"address of another host", Options{URL: "http://shop.invalid/", Addresses: map[string]string{"shop.invalid:80": address}}, "shop.invalid /x", "http://shop.invalid at " + address},
+		{"host at an address of its own", Options{URL: "http://env.invalid:" + port, Host: "shop.invalid", Addresses: map[string]string{"env.invalid": "127.0.0.1"}}, "shop.invalid /x", "http://shop.invalid at " + address},
 		{"path before paths", Options{URL: server.URL + "/app/"}, address + " /app/x", server.URL + "/app"},
 	}
 	for _, tt := range tests {
@@ -101,7 +102,7 @@ func TestCertificates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.options.URL = "https://" + address
+			tt.options.URL, tt.options.ReadFile = "https://"+address, os.ReadFile
 			got := run(t, server, "checks: [{name: it, request: GET /, expect: "+tt.expect+"}]", tt.options).Results[0]
 			if got.Answer != tt.want || !strings.Contains(got.Actual+got.Reason, tt.text) {
 				t.Errorf("%v, want %v with %q: %s\n%s", got.Answer, tt.want, tt.text, got.Actual, got.Reason)
@@ -120,7 +121,8 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{URL: "http://[::1"},
 		{Host: "shop.example"},
 		{URL: "http://10.0.0.1", Host: "shop example/"},
-		{URL: "http://10.0.0.1", CAFile: "/none"},
+		{URL: "http://10.0.0.1", CAFile: "/none", ReadFile: os.ReadFile},
+		{URL: "http://10.0.0.1", CAFile: "/etc/hostname"},
 	} {
 		if _, err := NewRunner(doc, options); err == nil {
 			t.Errorf("%+v is taken", options)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -40,8 +39,9 @@ type Options struct {
 	// KeepConnections reuses connections from one run to the next. Without it
 	// each run connects as a new visitor does.
 	KeepConnections bool
-	// Getenv reads secrets from the environment, and ReadFile from files;
-	// os.ReadFile by default.
+	// Getenv reads secrets from the environment, and ReadFile secrets and
+	// authorities from files. Where one is nil a document that needs it is
+	// refused, so that checks of others cannot have files read.
 	Getenv   func(string) string
 	ReadFile func(string) ([]byte, error)
 	// Proxy as in http.Transport; nil means none. It is not asked about hosts
@@ -86,7 +86,7 @@ func newRunner(d *Document, o Options) (*Runner, error) {
 		o.Now = time.Now
 	}
 	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+		o.ReadFile = func(string) ([]byte, error) { return nil, errors.New("files are not read here") }
 	}
 	flows, err := d.compile(o.Variables)
 	if err != nil {

@@ -47,7 +47,7 @@ func (f *sideFlags) options(c *command.Context) (check.Options, error) {
 	}
 	return check.Options{
 		URL: f.url, Host: f.host, Address: f.address, Addresses: addresses, Variables: variables,
-		Insecure: f.insecure, CAFile: f.caFile, Getenv: c.Getenv, Proxy: http.ProxyFromEnvironment, Now: c.Clock,
+		Insecure: f.insecure, CAFile: f.caFile, Getenv: c.Getenv, ReadFile: os.ReadFile, Proxy: http.ProxyFromEnvironment, Now: c.Clock,
 	}, nil
 }
 
@@ -155,7 +155,7 @@ func (f *runFlags) runners(c *command.Context, files []string) ([]*check.Runner,
 		if err != nil {
 			return nil, err
 		}
-		options.ReadFile = besides(file)
+		options.ReadFile = besides(file, f.caFile)
 		runner, err := check.NewRunner(doc, options)
 		if errors.Is(err, check.ErrNoneSelected) && len(files) > 1 {
 			continue
@@ -209,10 +209,11 @@ func read(c *command.Context, file string) (*check.Document, error) {
 	return doc, nil
 }
 
-// besides reads files that a document names relative to its own folder.
-func besides(document string) func(string) ([]byte, error) {
+// besides reads files that a document names relative to its own folder, and
+// the one that a flag names as it is.
+func besides(document, flag string) func(string) ([]byte, error) {
 	return func(name string) ([]byte, error) {
-		if !filepath.IsAbs(name) && document != "-" {
+		if !filepath.IsAbs(name) && document != "-" && name != flag {
 			name = filepath.Join(filepath.Dir(document), name)
 		}
 		return os.ReadFile(name)
