@@ -38,6 +38,8 @@ type choice struct {
 	// image files, sorted; those of packages are in shipped as well.
 	image   []hostFile
 	shipped map[string]bool
+	// derived files come about when packages are installed.
+	derived map[string]bool
 	// config files that are read, adapted and given to the containers.
 	config []hostFile
 	// scratch folders that are writable and live with the pod; keep are those
@@ -63,7 +65,7 @@ type chooser struct {
 
 func choose(spec *hostspec.Spec, report *triage.Report, rules *triage.Rules, s *survey) *choice {
 	c := &chooser{survey: s, report: report, rules: rules, spec: spec, owned: map[string]string{}, current: map[string]string{}}
-	picked := &choice{shipped: map[string]bool{}}
+	picked := &choice{shipped: map[string]bool{}, derived: map[string]bool{}}
 	picked.wanted, picked.packages = c.packages()
 	for name, list := range s.lists {
 		for _, file := range list {
@@ -89,6 +91,7 @@ func (c *chooser) packages() (wanted, all []*dpkgPackage) {
 		return false
 	}
 	var names, manual []string
+	quiet := map[string]bool{} // of the base system
 	for name, p := range c.survey.packages {
 		if p.name == name && (p.essential || p.required) {
 			names = append(names, name)
@@ -96,12 +99,12 @@ func (c *chooser) packages() (wanted, all []*dpkgPackage) {
 	}
 	for _, f := range c.report.Of(triage.Image) {
 		if f.Kind == hostspec.Package && (f.Text("manual") == "true" || f.Decided) {
-			manual = append(manual, f.Name)
+			manual, quiet[f.Name] = append(manual, f.Name), f.Quiet
 		}
 	}
 	slices.Sort(names)
 	for _, name := range manual {
-		if p := c.survey.packages[name]; p != nil && !slices.Contains(names, name) {
+		if p := c.survey.packages[name]; p != nil && !quiet[name] {
 			wanted = append(wanted, p)
 		}
 	}
@@ -168,7 +171,7 @@ func (c *chooser) ownFiles(picked *choice) {
 			continue
 		}
 		if matchFolder(derived, f.path) {
-			picked.image = append(picked.image, f)
+			picked.derive(f)
 			continue
 		}
 		found := c.classify(f)
@@ -182,20 +185,28 @@ func (c *chooser) ownFiles(picked *choice) {
 			}
 		case class == triage.Image && (f.kind == 'f' || f.kind == 'd' || f.kind == 'l'):
 			picked.image = append(picked.image, f)
-		case class == triage.Config && f.kind == 'f' && c.byPackageScript(f):
-			picked.image = append(picked.image, f)
+		case f.kind != 'd' && c.byPackageScript(f):
+			picked.derive(f)
 		case class == triage.Config && f.kind == 'f':
 			picked.config = append(picked.config, f)
 		case f.kind == 'd' && c.holdsCurrent(f.path):
 		case class == triage.Config && f.kind == 'l':
 			picked.image = append(picked.image, f)
 		case class != triage.Config:
+			if slices.Contains(roots, f.path) {
+				continue
+			}
 			if f.kind == 'd' {
 				under = f.path
 			}
 			picked.skipped = append(picked.skipped, skipped{f.path, found.Reason})
 		}
 	}
+}
+
+// derive adds a file that comes about when packages are installed.
+func (c *choice) derive(f hostFile) {
+	c.image, c.derived[f.path] = append(c.image, f), true
 }
 
 // stateRules are rules of triage on folders that the application writes to.
@@ -244,7 +255,7 @@ func (c *chooser) classify(f hostFile) triage.Finding {
 			name = link + strings.TrimPrefix(f.path, to)
 		}
 	}
-	kinds := map[byte]string{'f': "file", 'd': "directory", 'l': "symlink"}
+	kinds := map[byte]string{'f': "file", 'd': "directory", 'l': "link"}
 	item := hostspec.Item{Key: hostspec.Key{Kind: hostspec.File, Name: name}, Attributes: []hostspec.Attribute{
 		{Name: "state", Value: hostspec.Text("unmanaged")}, {Name: "type", Value: hostspec.Text(kinds[f.kind])},
 	}}

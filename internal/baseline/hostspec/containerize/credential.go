@@ -35,7 +35,7 @@ var privateKey = []byte("PRIVATE KEY-----")
 
 // assignment is NAME = VALUE, NAME: VALUE or 'NAME' => 'VALUE'. A value in
 // quotes is the third group, another the fourth.
-var assignment = regexp.MustCompile(`['"]?\b([A-Za-z_][\w.-]*)['"]?\]?\s*(?:=>|=|:)\s*(?:["']([^"'\n]*)["']|([^\s"';,#\[({]+))`)
+var assignment = regexp.MustCompile(`['"]?\b([A-Za-z_][\w.-]*)['"]?\]?\s*(?:=>|=|:)\s*(?:["']([^"'\n]*)["']|([^\s"';,]+))`)
 
 // credential says what in a file looks like a private key or another credential
 // and where, or "" where nothing does. It never gives the value.
@@ -75,7 +75,7 @@ func credentialLine(line string, settings bool) string {
 	}
 	for _, m := range assignment.FindAllStringSubmatch(line, -1) {
 		value := m[2] + m[3]
-		if len(value) >= 4 && !strings.ContainsAny(value[:1], "$%{<") && !strings.Contains(value, "(") && secret.Named(m[1]) && secret.Looks(m[1], value) {
+		if len(value) >= 4 && !strings.ContainsAny(value[:1], "$%{<") && !strings.ContainsAny(m[3], "([{") && secret.Named(m[1]) && secret.Looks(m[1], value) {
 			return m[1]
 		}
 	}

@@ -48,7 +48,7 @@ type sink interface {
 func fetch(ctx context.Context, host target.Shell, picked *choice, read []string, whole bool, to sink, progress func(bytes int64)) (*fetched, error) {
 	names := slices.Clone(read)
 	for _, f := range picked.image {
-		if whole || !picked.shipped[f.path] {
+		if whole || !picked.shipped[f.path] && !picked.derived[f.path] {
 			names = append(names, f.path)
 		}
 	}

@@ -104,7 +104,7 @@ func adaptNginx(file, text string) (string, []change) {
 		}
 		changes = append(changes, change{file, strings.Join(s.words, " ") + ": " + why})
 		out.WriteString(text[last:s.start])
-		if with == "" {
+		if with == "" && endsLine(text[s.end:]) {
 			with = "# " + strings.ReplaceAll(text[s.start:s.end], "\n", "\n# ")
 		}
 		out.WriteString(with)
@@ -114,7 +114,15 @@ func adaptNginx(file, text string) (string, []change) {
 	return out.String(), changes
 }
 
-// adaptDirective gives what stands in for a directive, or nothing to comment it
+// endsLine says that nothing but a comment follows on the line, so that what is
+// before may become one.
+func endsLine(rest string) bool {
+	line, _, _ := strings.Cut(rest, "\n")
+	line = strings.TrimSpace(line)
+	return line == "" || line[0] == '#'
+}
+
+// adaptDirective gives what stands in for a directive, or nothing to leave it
 // out, and why; no reason means that it stays.
 func adaptDirective(s statement, listensPlain func() bool) (with, why string) {
 	if s.block || len(s.words) < 2 {

@@ -57,7 +57,7 @@ func (o *output) put(header *tar.Header, content io.Reader) error {
 		header.Size, content = int64(len(after)), bytes.NewReader(after)
 	}
 	var copied bytes.Buffer
-	own := changed || !o.picked.shipped[name] && !matchFolder(derived, name)
+	own := changed || !o.picked.shipped[name] && !o.picked.derived[name]
 	if own && content != nil && o.tar != nil {
 		content = io.TeeReader(content, &copied)
 	}

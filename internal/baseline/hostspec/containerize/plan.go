@@ -94,8 +94,9 @@ func newPlan(options Options, report *triage.Report, s *survey, picked *choice, 
 		Name: options.Name, Host: spec.Host, Image: options.Image, Packages: picked.wanted, Files: files,
 		Changes: a.changes, Skipped: picked.skipped, Open: report.Open(), secrets: maps.Clone(a.env),
 	}
+	p.leaveTLS()
 	p.system(spec, s)
-	p.servers(s, files)
+	p.servers(s, p.Files)
 	p.volumes(s, picked)
 	p.variables(spec, report, s, a)
 	p.jobs(spec, report)
@@ -103,6 +104,26 @@ func newPlan(options Options, report *triage.Report, s *survey, picked *choice, 
 	p.stores(spec)
 	p.instances(report)
 	return p
+}
+
+// leaveTLS leaves out certificates and keys that nothing names any more, since
+// TLS ends in front of the pod.
+func (p *plan) leaveTLS() {
+	var used strings.Builder
+	for _, f := range p.Files {
+		for line := range strings.Lines(f.Content) {
+			if isWeb(f.Path) && !isComment(line) {
+				used.WriteString(line)
+			}
+		}
+	}
+	p.Files = slices.DeleteFunc(p.Files, func(f configFile) bool {
+		tls := isWeb(f.Path) && slices.Contains([]string{".key", ".crt", ".pem", ".csr", ".cer"}, path.Ext(f.Path)) && !strings.Contains(used.String(), f.Path)
+		if tls {
+			p.Skipped = append(p.Skipped, skipped{f.Path, "TLS ends in front of the pod."})
+		}
+		return tls
+	})
 }
 
 func (p *plan) system(spec *hostspec.Spec, s *survey) {
@@ -420,7 +441,7 @@ func (p *plan) instances(report *triage.Report) {
 		}
 	}
 	for _, f := range report.Findings {
-		onDisk := f.Rule == "php-sessions" || f.Rule == "php-default-sessions" || f.Rule == "sessions-on-disk"
+		onDisk := f.Rule == "php-sessions" || f.Rule == "sessions-on-disk"
 		if onDisk && (f.Class == triage.Decide || f.Class == triage.Config) {
 			p.OneInstance = "sessions are on the local disk (" + f.Item.Key.String() + ")"
 			return

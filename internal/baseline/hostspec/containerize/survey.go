@@ -245,7 +245,6 @@ func (s *survey) user(name string) (uid, gid string, ok bool) {
 	return "", "", false
 }
 
-
 // servers are the accounts under which distributions run web servers.
 var servers = []string{"www-data", "nginx", "apache", "http", "httpd"}
 

@@ -60,5 +60,4 @@ func TestAskEndsWithTheContext(t *testing.T) {
 // silence is an input on which nothing is ever typed.
 type silence struct{ never chan struct{} }
 
-
 func (s silence) Read([]byte) (int, error) { <-s.never; return 0, nil }
