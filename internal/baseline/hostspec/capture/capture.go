@@ -85,6 +85,8 @@ func read(ctx context.Context, t target.Target, sources []Source, options Option
 	switch t := t.(type) {
 	case target.Shell:
 		return readShell(ctx, t, sources, options)
+	case target.Image:
+		return readImage(ctx, t, sources, options)
 	}
 	return nil, fmt.Errorf("%T has neither a shell nor files", t)
 }

@@ -44,7 +44,7 @@ func compareFiles(in *Input, t tree, owned *ownership, out *Builder) {
 		if belowRoots(name) && !slices.Contains(roots, name) && !derived(name) {
 			c.children[path.Dir(name)] = append(c.children[path.Dir(name)], name)
 		}
-		if strings.HasPrefix(name, "/etc/skel/") && e.sha256 != "" {
+		if isTemplate(name) && e.sha256 != "" {
 			c.skeleton[e.sha256] = true
 		}
 	}
@@ -188,13 +188,15 @@ func (c *fileCompare) collapsed(e *entry, below []string) {
 }
 
 // unmanaged writes a file that nobody owns, unless it is as every new home has
-// it, a copy of the package's own template, or a link of update-alternatives.
+// it, a copy of the package's own template, a link of update-alternatives, or a
+// link to a package's unit.
 func (c *fileCompare) unmanaged(e *entry) {
 	template := c.tree[e.path+".proto"]
 	switch {
 	case c.skeleton[e.sha256] && e.sha256 != "" && (within(e.path, "/home") || within(e.path, "/root")),
 		template != nil && e.sha256 != "" && template.sha256 == e.sha256,
-		strings.HasPrefix(e.link, "/etc/alternatives/"):
+		strings.HasPrefix(e.link, "/etc/alternatives/"),
+		within(e.path, "/etc/systemd") && (within(e.link, "/lib/systemd") || within(e.link, "/usr/lib/systemd")):
 		return
 	}
 	c.add(e, stateUnmanaged, "")

@@ -13,7 +13,8 @@ IFS=' '
 		fi 2>/dev/null | head -n 60000 | sort -n -k1,1 -k2,2 | awk -F'\t' -v most=@HASHBYTES@ '
 			{ sum += $2; if (sum > most || NR > 5000) exit; print substr($0, length($1) + length($2) + 3) }'
 	done
-	for f in @PATHS@; do
+	set +f
+	for f in /usr/share/base-files/dot.* @PATHS@; do
 		if [ -f "$f" ]; then printf '%s\n' "$f"; fi
 	done
 } | tr '\n' '\0' | xargs -0 -r sha256sum 2>/dev/null

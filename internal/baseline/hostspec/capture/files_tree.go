@@ -60,6 +60,8 @@ func readTree(in *Input, out *Builder) (tree, *ownership, bool) {
 	eachSum(hashes.Stdout, func(name, sum string) {
 		if e := t[name]; e != nil {
 			e.sha256 = sum
+		} else if isTemplate(name) {
+			t[name] = &entry{path: name, kind: 'f', sha256: sum}
 		}
 	})
 	readCapabilities(in, t)
@@ -108,6 +110,11 @@ func parseEntries(list string, t tree) {
 		}
 		t[e.path] = e
 	}
+}
+
+// isTemplate says that a file is what new homes are made of.
+func isTemplate(name string) bool {
+	return strings.HasPrefix(name, "/etc/skel/") || strings.HasPrefix(name, "/usr/share/base-files/dot.")
 }
 
 // kindOf reads the type bits of st_mode; see inode(7).

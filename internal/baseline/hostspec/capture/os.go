@@ -23,6 +23,13 @@ func osSource() Source {
 
 func parseOS(in *Input, out *Builder) {
 	parseRelease(in, out)
+	if in.Image {
+		if in.config.Architecture != "" {
+			out.Value(hostspec.OS, "arch", hostspec.Text(in.config.Architecture))
+		}
+		out.Value(hostspec.OS, "kernel", hostspec.UnknownBecause(ErrNotObservable.Error()))
+		return
+	}
 	uname, err := in.Command("uname")
 	lines := strings.Split(strings.TrimSpace(string(uname.Stdout)), "\n")
 	if err == nil && len(lines) != 3 {

@@ -48,6 +48,9 @@ func parseHostname(in *Input, out *Builder) {
 func parseTimezone(in *Input, out *Builder) {
 	link, err := in.Command("localtime")
 	zone := strings.TrimSpace(string(link.Stdout))
+	if in.Image && in.link("/etc/localtime") != "" {
+		zone, err = in.link("/etc/localtime"), nil
+	}
 	if err == nil && zone != "custom" {
 		if _, name, found := strings.Cut(zone, "zoneinfo/"); found {
 			zone = name
