@@ -56,8 +56,7 @@ mount -o remount,bind,rw "$root/proc/sys/net"
 for file in kcore kmsg sysrq-trigger; do
 	[ ! -e "$root/proc/$file" ] || mount --bind /dev/null "$root/proc/$file"
 done
-touch "$root/dev/console"
-mount --bind "$CONSOLE" "$root/dev/console"
+: > "$root/dev/console" # a file: what scripts say while the host starts
 
 hostname "$HOST_NAME"
 # The machine gives the network interface, then says so.

@@ -127,7 +127,7 @@ func (m *Manager) startHost(ctx context.Context, h *Host, s spot, last int) erro
 	defer log.Close()
 	sys := m.hostSystem(*h, s)
 	cmd := exec.Command("/bin/sh", "-c", enterScript, "enter", "boot", filepath.Join(dir, "root")) //nolint:noctx // the host outlives the command
-	cmd.Env = append(sys.environment(), "CONSOLE="+log.Name())
+	cmd.Env = sys.environment()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid: true,

@@ -2,5 +2,4 @@
 grep -rlI '@NET@' /etc /var/www/shop/shared /var/www/shop/deploy.rb /home | while read -r file; do
 	sed -i "s/@NET@/$HOST_NETWORK/g" "$file"
 done
-postconf -e "myhostname=$HOST_NAME.shop.example"
 echo "$HOST_NETWORK.25	mail.shop.example" >> /etc/hosts

@@ -35,7 +35,8 @@ put 600 fpm-default /etc/default/php-fpm8.2
 apt-mark hold php8.2-fpm nginx-light > /dev/null
 
 # Mail only goes out, through the relay in the server room.
-postconf -e myhostname=web.shop.example myorigin=shop.example mydestination=localhost \
+postconf -X myhostname
+postconf -e myorigin=shop.example mydestination=localhost \
 	'relayhost=[@NET@.25]:25' inet_interfaces=loopback-only inet_protocols=ipv4 \
 	mynetworks=127.0.0.0/8 message_size_limit=20480000 smtp_tls_security_level=may compatibility_level=3.6
 printf 'root: ops@shop.example\nwww-data: ops@shop.example\n' >> /etc/aliases
@@ -70,6 +71,8 @@ chown -R www-data:www-data "$shop/shared/tmp/sessions" "$shop/shared/public/uplo
 chmod 733 "$shop/shared/tmp/sessions"
 mkdir -p /var/www/export
 printf 'id,name,price\n1,Desk lamp,4800\n' > /var/www/export/prices.csv
+printf '2019-11-04T10:00:02+09:00 3 invoices\n' > "$shop/shared/log/invoices.log"
+chown deploy:deploy "$shop/shared/log/invoices.log"
 touch /var/log/php-shop.log /var/log/php-api.log
 chown www-data:adm /var/log/php-shop.log /var/log/php-api.log
 

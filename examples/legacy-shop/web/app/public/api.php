@@ -1,5 +1,6 @@
 <?php
 // The mobile application's API, run by a pool of its own.
+const NO_SESSION = true;
 require __DIR__ . '/../src/bootstrap.php';
 
 header('Content-Type: application/json');

@@ -1,5 +1,6 @@
 <?php
 // Asked by the load balancer every five seconds.
+const NO_SESSION = true;
 require __DIR__ . '/../src/bootstrap.php';
 
 $checks = [

@@ -8,7 +8,7 @@ require __DIR__ . '/account.php';
 define('CONFIG', require __DIR__ . '/../config/config.php');
 const UPLOADS = __DIR__ . '/../public/uploads';
 
-if (PHP_SAPI !== 'cli') {
+if (PHP_SAPI !== 'cli' && !defined('NO_SESSION')) {
     session_name('SHOPSESSID');
     session_start();
 }
