@@ -50,7 +50,6 @@ for f in /usr/sbin/php-fpm* /usr/local/sbin/php-fpm* /usr/bin/php-fpm*; do
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
 	echo "@@ info"; "$f" -i 2>/dev/null | sed '/^Environment$/,$d'
-	echo "@@ modules"; "$f" -m 2>/dev/null
 	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" -tt 2>&1; fi
 done
 [ "$seen" ] || exit 127`},
@@ -106,31 +105,24 @@ func (p *phpParser) fpm() {
 		case "info":
 			if runtime, err = php.ParseInfo(text); err != nil {
 				p.out.Unknown(hostspec.PHPSetting, err.Error())
+				continue
 			}
-		case "modules":
-			runtime.Extensions = p.extensionVersions(runtime, php.ParseModules(text))
-			if runtime.Version != "" {
-				p.runtime(runtime)
-			}
+			p.addVersions(runtime)
+			p.runtime(runtime)
 		case "pools":
 			p.pools(sapiName(runtime.SAPI, runtime.Series()), php.ParsePools(text), p.poolFiles(runtime.Series()))
 		}
 	}
 }
 
-// extensionVersions gives the loaded extensions of php-fpm, whose versions
-// phpinfo does not always say: the same PHP on the command line loads the same
-// files.
-func (p *phpParser) extensionVersions(runtime php.Runtime, modules []string) map[string]string {
-	versions := map[string]string{}
-	for _, module := range modules {
-		version := p.versions[runtime.Version][module]
-		if version == "" {
-			version = runtime.Extensions[module]
+// addVersions gives extensions their versions where phpinfo does not say: the
+// same PHP on the command line loads the same files.
+func (p *phpParser) addVersions(runtime php.Runtime) {
+	for name := range runtime.Extensions {
+		if version := p.versions[runtime.Version][name]; version != "" {
+			runtime.Extensions[name] = version
 		}
-		versions[module] = version
 	}
-	return versions
 }
 
 func sapiName(sapi, series string) string { return sapi + "-" + series }

@@ -12,52 +12,35 @@ import (
 // their own parameters.
 func postfixSource() Source {
 	return Source{
-		Name:  "postfix",
-		Kinds: []hostspec.Kind{hostspec.Postfix},
-		Files: []string{"/etc/postfix/main.cf", "/etc/postfix/master.cf"},
-		Commands: []Command{{ID: "postconf", Script: `command -v postconf >/dev/null || exit 127
-for o in "" -n -M -P; do
-	echo "@@ $o"
-	postconf $o 2>/dev/null
-done`}},
-		Parse: parsePostfix,
+		Name:     "postfix",
+		Kinds:    []hostspec.Kind{hostspec.Postfix},
+		Files:    []string{"/etc/postfix/main.cf", "/etc/postfix/master.cf"},
+		Commands: []Command{{ID: "postconf", Script: "exec postconf"}},
+		Parse:    parsePostfix,
 	}
 }
 
 func parsePostfix(in *Input, out *Builder) {
-	output, err := in.Command("postconf")
-	parts := sectionsOf(string(output.Stdout))
-	if err == nil && parts[""] != "" {
-		explicit := assignments(parts["-n"])
-		for name, value := range assignments(parts[""]) {
-			_, set := explicit[name]
-			postfixParameter(out, name, value, !set)
-		}
-		for name, value := range assignments(parts["-P"]) {
-			out.Value(hostspec.Postfix, "master "+name, out.Setting(name, value))
-		}
-		postfixServices(out, parts["-M"])
-		return
-	}
-	postfixFiles(in, out, err)
-}
-
-// postfixFiles is what the files say where postconf cannot be asked.
-func postfixFiles(in *Input, out *Builder, cause error) {
 	main, err := in.Read("/etc/postfix/main.cf")
 	if missing(err) {
 		return
 	}
+	explicit := assignments(logicalLines(string(main)))
 	if err != nil {
 		out.Unknown(hostspec.Postfix, err.Error())
-		return
 	}
-	if cause == nil {
-		cause = errors.New("postconf says nothing")
+	output, cause := in.Command("postconf")
+	if cause == nil && len(output.Stdout) == 0 {
+		cause = errors.New("postconf says nothing: " + lastLine(output.Stderr))
 	}
-	out.Unknown(hostspec.Postfix, "values that main.cf does not set are unknown: "+cause.Error())
-	for name, value := range assignments(logicalLines(string(main))) {
-		postfixParameter(out, name, value, false)
+	values := assignments(string(output.Stdout))
+	if cause != nil && err == nil {
+		out.Unknown(hostspec.Postfix, "values that main.cf does not set are unknown: "+cause.Error())
+		values = explicit
+	}
+	for name, value := range values {
+		_, set := explicit[name]
+		postfixParameter(out, name, value, !set)
 	}
 	if master, err := in.Read("/etc/postfix/master.cf"); err == nil {
 		postfixServices(out, logicalLines(string(master)))
@@ -86,12 +69,21 @@ func lookupTables(value string) []string {
 	return tables
 }
 
-// postfixServices adds the lines of master.cf by "name/type".
+// postfixServices adds the lines of master.cf by "name/type", and the
+// parameters that a service sets for itself, as `postconf -M` and `-P` do.
 func postfixServices(out *Builder, lines string) {
 	for line := range strings.Lines(lines) {
 		fields := strings.Fields(line)
-		if len(fields) >= 8 {
-			out.Value(hostspec.Postfix, "master "+fields[0]+"/"+fields[1], hostspec.Text(out.Redacted(strings.Join(fields, " "))))
+		if len(fields) < 8 {
+			continue
+		}
+		service := "master " + fields[0] + "/" + fields[1]
+		out.Value(hostspec.Postfix, service, hostspec.Text(out.Redacted(strings.Join(fields, " "))))
+		for i, word := range fields {
+			name, value, assigned := strings.Cut(word, "=")
+			if assigned && i > 0 && fields[i-1] == "-o" {
+				out.Value(hostspec.Postfix, service+"/"+name, out.Setting(name, value))
+			}
 		}
 	}
 }
@@ -124,14 +116,4 @@ func assignments(lines string) map[string]string {
 		}
 	}
 	return values
-}
-
-// sectionsOf cuts the output of a script at lines "@@ name".
-func sectionsOf(output string) map[string]string {
-	sections := map[string]string{}
-	for part := range strings.SplitSeq("\n"+output, "\n@@ ") {
-		name, text, _ := strings.Cut(part, "\n")
-		sections[name] = text
-	}
-	return sections
 }

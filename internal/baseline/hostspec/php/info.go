@@ -43,45 +43,71 @@ func series(version string) string {
 const (
 	settingsHead = "Directive => Local Value => Master Value"
 	noValue      = "no value"
-	// head is the first line; what is said before the first extension is under it.
-	head = "phpinfo()"
 )
 
 // ParseInfo reads the text of phpinfo as `php-fpm -i` prints it. Its tables of
 // variables, which hold the environment, are passed over.
 func ParseInfo(text string) (Runtime, error) {
-	r := Runtime{Settings: map[string]string{}, Extensions: map[string]string{}}
-	inSettings, section := false, ""
-	blankBefore := true
-	for line := range strings.SplitSeq(text, "\n") {
+	p := infoParser{Runtime: Runtime{Settings: map[string]string{}, Extensions: map[string]string{}}}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
 		line = strings.TrimRight(line, "\r")
-		key, value, pair := strings.Cut(line, " => ")
-		switch {
-		case line == "Environment" || line == "PHP Variables":
-			section, inSettings = "", false
-			if r.Version == "" {
-				return r, fmt.Errorf("reading phpinfo: no version in it")
-			}
-			return r, nil
-		case line == "":
-			inSettings = false
-		case line == settingsHead:
-			inSettings = true
-		case inSettings && pair:
-			r.Settings[key] = masterValue(value)
-		case pair:
-			r.fact(section, key, value)
-		case blankBefore && isName(line):
-			section = line
-		case len(r.Files) > 0 && section == head && strings.HasPrefix(line, "/"):
-			r.addFiles(line)
+		if line == "Environment" || line == "PHP Variables" {
+			break
 		}
-		blankBefore = line == ""
+		alone := i > 0 && i+1 < len(lines) && lines[i-1] == "" && lines[i+1] == ""
+		p.line(line, alone)
 	}
-	if r.Version == "" {
-		return r, fmt.Errorf("reading phpinfo: no version in it")
+	if p.Version == "" {
+		return p.Runtime, fmt.Errorf("reading phpinfo: no version in it")
 	}
-	return r, nil
+	return p.Runtime, nil
+}
+
+type infoParser struct {
+	Runtime
+	// section is the extension that is told of, or one of the words below.
+	section  string
+	settings bool // the lines are a table of settings
+}
+
+// Headings of phpinfo that are no extensions.
+const (
+	headConfiguration = "Configuration"
+	headAdditional    = "Additional Modules"
+	headModuleName    = "Module Name"
+)
+
+// line takes a line; one that stands alone between empty ones is a heading.
+func (p *infoParser) line(line string, alone bool) {
+	key, value, pair := strings.Cut(line, " => ")
+	switch {
+	case line == "":
+		p.settings = false
+	case line == settingsHead:
+		p.settings = true
+	case p.settings && pair:
+		p.Settings[key] = masterValue(value)
+	case pair:
+		p.fact(key, value)
+	case line == headConfiguration || line == headAdditional || line == headModuleName:
+		p.section = line
+	case p.section == headModuleName, alone && p.section != "" && isName(line):
+		p.extension(line)
+	case p.section == "" && len(p.Files) > 0 && strings.HasPrefix(line, "/"):
+		p.addFiles(line)
+	}
+}
+
+// extension notes that an extension is loaded; those without anything to tell
+// stand in a list at the end.
+func (p *infoParser) extension(name string) {
+	if p.section != headModuleName {
+		p.section = name
+	}
+	if _, known := p.Extensions[name]; !known {
+		p.Extensions[name] = ""
+	}
 }
 
 // masterValue gives the last of "local => master", which are equal in a process
@@ -104,20 +130,20 @@ func isName(line string) bool { return len(line) < 40 && line[0] != ' ' && line[
 
 var versionFact = regexp.MustCompile(`(?i)^(?:[\w .-]*\b)?version$`)
 
-func (r *Runtime) fact(section, key, value string) {
+func (p *infoParser) fact(key, value string) {
 	switch {
-	case section == head:
+	case p.section == "":
 		switch key {
 		case "PHP Version":
-			r.Version = value
+			p.Version = value
 		case "Server API":
-			r.SAPI = sapi(value)
+			p.SAPI = sapi(value)
 		case "Loaded Configuration File", "Additional .ini files parsed":
-			r.addFiles(value)
+			p.addFiles(value)
 		}
-	case versionFact.MatchString(key) && strings.Contains(strings.ToLower(key), strings.ToLower(section)):
-		if _, known := r.Extensions[section]; !known {
-			r.Extensions[section] = value
+	case versionFact.MatchString(key) && strings.Contains(strings.ToLower(key), strings.ToLower(p.section)):
+		if version, loaded := p.Extensions[p.section]; loaded && version == "" {
+			p.Extensions[p.section] = value
 		}
 	}
 }
@@ -143,21 +169,6 @@ func (r *Runtime) addFiles(list string) {
 			r.Files = append(r.Files, name)
 		}
 	}
-}
-
-// ParseModules reads the output of `php -m`.
-func ParseModules(text string) []string {
-	var modules []string
-	seen := map[string]bool{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "[") || seen[line] || strings.Contains(line, ": ") {
-			continue
-		}
-		seen[line] = true
-		modules = append(modules, line)
-	}
-	return modules
 }
 
 // ReportScript is PHP code, to be run by `php -r`, that prints what ParseReport

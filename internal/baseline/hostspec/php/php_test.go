@@ -73,13 +73,31 @@ func TestReportWithoutExtensions(t *testing.T) {
 	}
 }
 
-func TestModules(t *testing.T) {
-	modules := ParseModules("PHP Warning:  Module \"x\" is already loaded in Unknown on line 0\n[PHP Modules]\nCore\nredis\nZend OPcache\n\n[Zend Modules]\nZend OPcache\n\n")
-	if diff := cmp.Diff([]string{"Core", "redis", "Zend OPcache"}, modules); diff != "" {
+// fpm-modules.txt is what `php-fpm -m` said.
+func TestInfoNamesTheLoadedExtensions(t *testing.T) {
+	info, err := ParseInfo(read(t, "fpm-info.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for line := range strings.Lines(read(t, "fpm-modules.txt")) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '[' {
+			want[line] = true
+		}
+	}
+	got := map[string]bool{}
+	for name := range info.Extensions {
+		got[name] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if n := len(ParseModules(read(t, "fpm-modules.txt"))); n != 43 {
-		t.Errorf("%d modules", n)
+	listed, err := ParseInfo("PHP Version => 5.6\n\nConfiguration\n\nCore\n\nAdditional Modules\n\nModule Name\nsysvmsg\nwddx\n\nEnvironment\n\nA => B\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"Core": "", "sysvmsg": "", "wddx": ""}, listed.Extensions); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -142,7 +160,6 @@ func FuzzParse(f *testing.F) {
 		ini.Settings()
 		ini.Extensions()
 		Pools(ini)
-		ParseModules(text)
 		_, _ = ParseReport([]byte(text))
 	})
 }
