@@ -14,6 +14,9 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/result"
 )
 
+// maxElsewhere is how many other sites are named.
+const maxElsewhere = 5
+
 // keyHeaders are those that browsers, caches and visitors' safety depend on.
 var keyHeaders = []string{
 	"Cache-Control", "Content-Language", "Content-Security-Policy", "Content-Type", "Permissions-Policy", "Referrer-Policy",
@@ -148,6 +151,10 @@ func formConditions(form *goquery.Selection) []BodyCondition {
 func (r *recorder) follow(f found, x *exchange) {
 	if to, err := x.url.Parse(x.header.Get("Location")); err == nil && x.header.Get("Location") != "" {
 		r.link(f, to)
+		site := (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
+		if !r.ours(to) && to.Host != "" && len(r.elsewhere) < maxElsewhere && !slices.Contains(r.elsewhere, site) {
+			r.elsewhere = append(r.elsewhere, site)
+		}
 	}
 	if !x.body.isHTML() || x.status >= 400 {
 		return

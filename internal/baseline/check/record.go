@@ -29,6 +29,8 @@ type Recording struct {
 	// Forms are addresses with a form that asks for a password: log-ins, which
 	// a person has to write a check for.
 	Forms []string
+	// Elsewhere are other sites that redirects lead to, which were not recorded.
+	Elsewhere []string
 	// Left are how many addresses were known but not recorded, since there were
 	// more than Most.
 	Left int
@@ -53,22 +55,22 @@ func Record(ctx context.Context, o RecordOptions) (*Recording, error) {
 	}
 	r.certificate()
 	step.Done("%d checks", len(r.document.Checks))
-	return &Recording{Document: r.document, Forms: r.forms, Left: len(r.queue)}, nil
+	return &Recording{Document: r.document, Forms: r.forms, Elsewhere: r.elsewhere, Left: len(r.queue)}, nil
 }
 
 // recorder is one recording.
 type recorder struct {
-	visit    *visit
-	document *Document
-	depth    int
-	most     int
-	queue    []found
-	known    map[string]bool // addresses that were queued
-	variants map[string]int  // by path: how many queries it was queued with
-	assets   map[string]int  // by kind of asset: how many were queued
-	forms    []string
-	days     int // for which the certificate is valid; below zero without TLS
-	names    []string
+	visit            *visit
+	document         *Document
+	depth            int
+	most             int
+	queue            []found
+	known            map[string]bool // addresses that were queued
+	variants         map[string]int  // by path: how many queries it was queued with
+	assets           map[string]int  // by kind of asset: how many were queued
+	forms, elsewhere []string
+	days             int // for which the certificate is valid; below zero without TLS
+	names            []string
 }
 
 // found is an address to record.

@@ -40,7 +40,7 @@ func newSite(t *testing.T) *site {
 	page("GET /{$}", `<title>The ${shop}</title><h1>Rings &amp; oars</h1><link rel=stylesheet href=/site.css>
 <a href=/about#team>About</a> <a href="about">again</a> <a href=/old.php>Old</a> <a href=/login>Log in</a> <a href=/list?page=1>1</a>
 <a href=/list?page=2>2</a> <a href=/list?page=3>3</a> <a href=/logout>x</a> <a href=/orders/7?do=delete>x</a> <a href=/secret rel="nofollow">x</a>
-<a href=http://other.invalid/>other</a> <a href=mailto:a@b.c>mail</a> <a href="http://[::1">broken</a> <a href=/deep/1>deep</a> <a href=/visits>Visits</a>
+<a href=http://other.invalid/>other</a> <a href=mailto:a@b.c>mail</a> <a href="http://[::1">broken</a> <a href=/deep/1>deep</a> <a href=/visits>Visits</a> <a href=/safe>safe</a>
 <form action=/search><input name=q><input name="filter[color]"><input name='"];x'></form>`)
 	page("GET /about", `<title>About us</title>`)
 	page("GET /list", `<title>Products</title>`)
@@ -61,6 +61,9 @@ func newSite(t *testing.T) *site {
 	mux.HandleFunc("GET /old.php", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/about", http.StatusMovedPermanently)
 	})
+	mux.HandleFunc("GET /safe", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://shop.invalid/safe", http.StatusFound)
+	})
 	for _, path := range []string{"/logout", "/orders/", "/secret", "/search", "POST /login"} {
 		mux.HandleFunc(path, func(http.ResponseWriter, *http.Request) { s.harmed.Store(true) })
 	}
@@ -80,6 +83,9 @@ func TestRecordedChecksHold(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"/login"}, recording.Forms); diff != "" {
 		t.Errorf("forms (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"https://shop.invalid"}, recording.Elsewhere); diff != "" {
+		t.Errorf("elsewhere (-want +got):\n%s", diff)
 	}
 	var text bytes.Buffer
 	if err := recording.Document.Encode(&text); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/internal/baseline/check"
+	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -96,7 +97,10 @@ func (f *recordFlags) free() error {
 // say tells what a person should know of the draft.
 func (f *recordFlags) say(c *command.Context, recording *check.Recording) {
 	for _, form := range recording.Forms {
-		c.Progress().Note("%s asks for a password: add a check that logs in", form)
+		c.Progress().Note("%s asks for a password: add a check that logs in", result.Clean(form))
+	}
+	for _, site := range recording.Elsewhere {
+		c.Progress().Note("it redirects to %s, another site: record that, too", result.Clean(site))
 	}
 	if recording.Left > 0 {
 		c.Progress().Note("%d more addresses are known: --most records more", recording.Left)

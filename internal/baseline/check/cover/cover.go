@@ -103,6 +103,7 @@ func (l *location) fallback() string {
 			continue
 		}
 		last, _, _ := strings.Cut(words[len(words)-1], "?")
+		last, _, _ = strings.Cut(last, "$is_args")
 		if !strings.Contains(last, "$") {
 			return last
 		}

@@ -34,6 +34,7 @@ http {
     location ~* \.PNG$ { expires 1d; }
     location ~ ^/(?!admin)secure { return 401; }
     location /app/ { try_files $uri @app; }
+    location /blog/ { try_files $uri /blog.php$is_args$args; }
     location @app { proxy_pass http://app; }
     location /internal/ { internal; }
     location "/with space/" { return 200; }
@@ -144,6 +145,8 @@ checks:
 - name: application
   request: {path: /app/start, follow: true}
   expect: {redirect: /static/done}
+- name: blog
+  request: GET /blog/1
 - name: old
   request: {url: 'http://shop.example/'}
   expect: {status: 301}
@@ -166,6 +169,7 @@ checks:
 		"location /api: fails, no check touches it",
 		"location /api/: holds, touched by pages › order (by /api/1)",
 		"location /app/: holds, touched by application",
+		"location /blog/: holds, touched by blog",
 		"location /images/: fails, no check touches it",
 		"location /images/ > /images/big/: fails, no check touches it",
 		"location /only/: fails, no check touches it",
@@ -176,7 +180,7 @@ checks:
 		"location /images/ > ~* \\.(png|jpg)$: holds, touched by pages › picture",
 		"location ^~ /static/ > ~ \\.php$: fails, no check touches it",
 		"location ~ ^/api/v1/: fails, no check touches it",
-		"location ~ \\.php$: holds, touched by pages › page, through try_files",
+		"location ~ \\.php$: holds, touched by pages › page, through try_files; blog, through try_files",
 		"location ~* \\.PNG$: fails, no check touches it",
 		"location ~ ^/(?!admin)secure: fails, no check touches it",
 		"location /: fails, no check touches it",
