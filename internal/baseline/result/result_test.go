@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,22 @@ func TestTableHidesWhatHoldsUnlessAsked(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "\x1b[31;1m3 fail, 1 unknown, 1 holds") {
 		t.Errorf("no counts in colour:\n%s", &out)
+	}
+}
+
+func TestTableSumsUpWhatIsUnknownForOneReason(t *testing.T) {
+	report := Report{}
+	for i := range 200 {
+		report.Add(Result{Group: "file", Name: fmt.Sprint("/etc/", i), Answer: Unknown, Reason: "hashing took too long"})
+	}
+	report.Add(Result{Group: "sudo", Name: "deploy", Answer: Unknown, Reason: "needs root"})
+	var out bytes.Buffer
+	if err := report.Write(&out, Table, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "? unknown  file › /etc/0\n    hashing took too long\n  … and 199 more of file, for the same reason\n? unknown  sudo › deploy\n    needs root\n\n201 unknown\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -40,8 +40,9 @@ func (t *tableWriter) Write(r Result) error {
 func (t *tableWriter) Close() error {
 	var b strings.Builder
 	for _, answer := range Answers {
-		for i := range t.held[answer] {
+		for i := 0; i < len(t.held[answer]); i++ {
 			t.row(&b, &t.held[answer][i])
+			i += t.alike(&b, t.held[answer][i:])
 			if b.Len() > 64<<10 {
 				if _, err := io.WriteString(t.w, b.String()); err != nil {
 					return err
@@ -56,6 +57,26 @@ func (t *tableWriter) Close() error {
 	b.WriteString(t.summary())
 	_, err := io.WriteString(t.w, b.String())
 	return err
+}
+
+// maxAlike is how many rows that say the same are shown one by one.
+const maxAlike = 3
+
+// alike sums up the rows that say the same as the first of rows about others of
+// its group, and gives their number: what hides one fact often hides hundreds.
+func (t *tableWriter) alike(b *strings.Builder, rows []Result) int {
+	first, n := &rows[0], 1
+	if first.Reason == "" || first.Answer != Unknown {
+		return 0
+	}
+	for n < len(rows) && rows[n].Group == first.Group && rows[n].Target == first.Target && rows[n].Reason == first.Reason {
+		n++
+	}
+	if n-1 <= maxAlike {
+		return 0
+	}
+	fmt.Fprintf(b, "  … and %d more of %s, for the same reason\n", n-1, Clean(first.Group))
+	return n - 1
 }
 
 // row is one result: a line, and below it what is to be known of it.

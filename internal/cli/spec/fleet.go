@@ -61,6 +61,7 @@ func (f *fleetFlags) run(ctx context.Context, c *command.Context, args []string)
 	if err != nil {
 		return err
 	}
+	label(sides)
 	fleet := &verify.Fleet{Kinds: kinds}
 	if fleet.Rules, err = f.ruled(c); err != nil {
 		return err

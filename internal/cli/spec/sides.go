@@ -43,6 +43,25 @@ func (f *targetFlags) sides(c *command.Context, args []string) ([]side, error) {
 	return sides, nil
 }
 
+// label gives sides the shortest names that tell them apart: of hosts over SSH
+// just the host.
+func label(sides []side) {
+	short := make([]string, len(sides))
+	times := map[string]int{}
+	for i, s := range sides {
+		short[i] = s.name
+		if rest, ssh := strings.CutPrefix(s.name, "ssh://"); ssh {
+			short[i] = rest[strings.LastIndexByte(rest, '@')+1:]
+		}
+		times[short[i]]++
+	}
+	for i := range sides {
+		if times[short[i]] == 1 {
+			sides[i].name = short[i]
+		}
+	}
+}
+
 // nameOf is what a document is called in output.
 func nameOf(path string) string {
 	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))

@@ -43,8 +43,9 @@ the items that do not hold everywhere.`,
   landfall spec verify web1.yaml --target 'web{2..4}' --only package --only 'php-*/*'
   landfall spec verify web1.yaml --targets hosts.txt --parallel 40
   landfall spec verify web1.yaml --target image://registry.example.org/shop:1.4 --format junit`,
-		Args: command.Args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.target = append(flags.target, args[1:]...)
 			return flags.run(cmd.Context(), c, args[0], cmd.Flags().Changed("format"))
 		},
 	}
@@ -70,8 +71,11 @@ func (f *verifyFlags) run(ctx context.Context, c *command.Context, path string, 
 	if err != nil {
 		return err
 	}
-	if c.Output.Machine() && !formatted {
+	switch {
+	case c.Output.Machine() && !formatted:
 		f.format = result.JSON
+	case f.format.String() == string(result.Table):
+		label(sides)
 	}
 	out := newOutcome(c, f, len(sides) > 1)
 	beyond := 0

@@ -236,7 +236,7 @@ func (e *exporter) process(item *hostspec.Item) error {
 		return nil
 	}
 	return e.put("command", "process "+item.Name,
-		field{"exec", "readlink /proc/[0-9]*/exe | grep -qxF " + quoted(program)}, field{"exit-status", 0})
+		field{"exec", "readlink /proc/[0-9]*/exe | grep -qxF \"$(readlink -f " + quoted(program) + ")\""}, field{"exit-status", 0})
 }
 
 func (e *exporter) sysctl(item *hostspec.Item) error {

@@ -256,7 +256,7 @@ func (e *exporter) process(item *hostspec.Item) (string, []string) {
 		e.leave("process", "which program it runs is not known")
 		return "", nil
 	}
-	return "command(" + quoted("readlink /proc/[0-9]*/exe | grep -qxF "+shellQuoted(program)) + ")", exits(true)
+	return "command(" + quoted("readlink /proc/[0-9]*/exe | grep -qxF \"$(readlink -f "+shellQuoted(program)+")\"") + ")", exits(true)
 }
 
 var digits = regexp.MustCompile(`^[0-9]+$`)

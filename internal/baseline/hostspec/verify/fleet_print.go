@@ -58,6 +58,9 @@ func (d *Drift) writeDeviation(b *strings.Builder, p painter, deviation *Deviati
 	b.WriteByte('\n')
 	for i, value := range deviation.Values {
 		text := oneLine(value.Value)
+		if deviation.Attribute == "sha256" {
+			text = oneLine(short("sha256", hostspec.Text(value.Value)).String())
+		}
 		switch {
 		case deviation.Tie:
 			fmt.Fprintf(b, "    %s  %s: %s\n", p.paint(letter(i), result.Unknown), joined(value.Hosts), text)
