@@ -119,7 +119,8 @@ func addNginxSettings(out *Builder, config *nginx.Config, build nginx.Build) {
 	set := map[string]bool{}
 	for _, setting := range config.Settings {
 		set[setting.Key()] = true
-		out.Value(hostspec.NginxSetting, setting.Key(), nginxValue(out, setting))
+		out.Add(hostspec.NginxSetting, setting.Key(),
+			hostspec.Attribute{Name: hostspec.ValueAttribute, Value: nginxValue(out, setting)}, Flag("default", nginx.Shipped(setting)))
 	}
 	for _, d := range nginx.Defaults(build) {
 		if !set[d.Key()] {

@@ -123,6 +123,9 @@ func (p *phpParser) addVersions(runtime php.Runtime) {
 			runtime.Extensions[name] = version
 		}
 	}
+	if _, there := runtime.Extensions["cgi-fcgi"]; there {
+		runtime.Extensions["cgi-fcgi"] = runtime.Version // php-fpm itself
+	}
 }
 
 func sapiName(sapi, series string) string { return sapi + "-" + series }

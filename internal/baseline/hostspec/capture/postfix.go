@@ -40,6 +40,10 @@ func parsePostfix(in *Input, out *Builder) {
 	}
 	for name, value := range values {
 		_, set := explicit[name]
+		if name == "myhostname" && !set && strings.HasPrefix(value, in.Host) {
+			out.Add(hostspec.Postfix, name, Volatile(hostspec.ValueAttribute, "made from the host's name"), Flag("default", true))
+			continue
+		}
 		postfixParameter(out, name, value, !set)
 	}
 	if master, err := in.Read("/etc/postfix/master.cf"); err == nil {

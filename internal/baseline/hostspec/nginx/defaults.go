@@ -55,6 +55,36 @@ func Defaults(build Build) []Default {
 	return defaults
 }
 
+// shippedParameters is the file that comes with nginx to be included where
+// requests go to FastCGI.
+//
+//go:embed fastcgi.conf
+var shippedParameters string
+
+var shipped = func() map[string]string {
+	values := map[string]string{}
+	for line := range strings.Lines(shippedParameters) {
+		if words := strings.Fields(strings.TrimRight(line, ";\n")); len(words) > 2 {
+			values[words[0]+" "+words[1]] = strings.Join(words[2:], " ")
+		}
+	}
+	return values
+}()
+
+// Shipped says that a setting is as in the file of parameters that comes with
+// nginx (fastcgi.conf, fastcgi_params; uwsgi_params and scgi_params have the
+// same), which configurations include.
+func Shipped(s Setting) bool {
+	directive := s.Directive
+	for _, protocol := range []string{"uwsgi_param ", "scgi_param "} {
+		if name, ok := strings.CutPrefix(directive, protocol); ok {
+			directive = "fastcgi_param " + name
+		}
+	}
+	value, known := shipped[directive]
+	return known && len(s.Values) == 1 && s.Values[0] == value
+}
+
 // older compares versions of nginx: three numbers. What is no number counts as
 // zero.
 func older(a, b string) bool {

@@ -257,3 +257,20 @@ func FuzzParse(f *testing.F) {
 		ParseBuild(content)
 	})
 }
+
+func TestShippedParameters(t *testing.T) {
+	for _, c := range []struct {
+		directive, value string
+		want             bool
+	}{
+		{"fastcgi_param QUERY_STRING", "$query_string", true},
+		{"uwsgi_param QUERY_STRING", "$query_string", true},
+		{"fastcgi_param HTTPS", "$https if_not_empty", true},
+		{"fastcgi_param QUERY_STRING", "$args", false},
+		{"fastcgi_param APP_ENV", "production", false},
+	} {
+		if got := Shipped(Setting{Directive: c.directive, Values: []string{c.value}}); got != c.want {
+			t.Errorf("%s %s: %t", c.directive, c.value, got)
+		}
+	}
+}
