@@ -32,31 +32,38 @@ func (v *visit) learnSecrets(s *step, x *exchange) {
 }
 
 func (v *visit) capture(c *capture, x *exchange) (string, error) {
-	var found []string
-	what := "header " + c.Header
+	what, found, err := v.source(c, x)
+	if err != nil {
+		return "", err
+	}
+	if c.Matches != "" {
+		what += " matching " + c.Matches
+	}
+	for _, text := range found {
+		if c.Matches == "" {
+			return text, nil
+		}
+		if groups := c.pattern.FindStringSubmatch(text); groups != nil {
+			return groups[min(1, len(groups)-1)], nil
+		}
+	}
+	return "", fails("capturing %s: there is no %s", c.name, what)
+}
+
+// source names where a value is captured from, and gives the texts there.
+func (v *visit) source(c *capture, x *exchange) (what string, found []string, err error) {
 	switch {
 	case c.Header != "":
-		found = x.header.Values(c.Header)
+		return "header " + c.Header, x.header.Values(c.Header), nil
 	case c.Cookie != "":
-		what, found = "cookie "+c.Cookie, v.cookie(c.Cookie, x)
+		return "cookie " + c.Cookie, v.cookie(c.Cookie, x), nil
 	case x.body.cut:
-		return "", unknownIf("capturing %s: the body is longer than %s: raise maxBody", c.name, Size(x.body.limit))
-	case c.Matches != "":
-		what = "body matching " + c.Matches
-		if groups := c.pattern.FindStringSubmatch(x.body.String()); groups != nil {
-			found = []string{groups[min(1, len(groups)-1)]}
-		}
-	default:
-		var err error
-		what = c.selector.String()
-		if found, err = c.selector.find(x.body); err != nil {
-			return "", fails("capturing %s: %s", c.name, err)
-		}
+		return "", nil, unknownIf("capturing %s: the body is longer than %s: raise maxBody", c.name, Size(x.body.limit))
 	}
-	if len(found) == 0 {
-		return "", fails("capturing %s: there is no %s", c.name, what)
+	if found, err = c.selector.find(x.body); err != nil {
+		return "", nil, fails("capturing %s: %s", c.name, err)
 	}
-	return found[0], nil
+	return c.selector.String(), found, nil
 }
 
 // cookie gives the value that the answer set, or that the visit has.

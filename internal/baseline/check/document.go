@@ -115,14 +115,26 @@ type Request struct {
 	// Query is added to the address, encoded.
 	Query   map[string]string `json:"query,omitempty" yaml:"query,omitempty"`
 	Headers map[string]string `json:"headers,omitempty" yaml:"headers,omitempty"`
-	// At most one of Body, Form and JSON.
-	Body string            `json:"body,omitempty" yaml:"body,omitempty"`
-	Form map[string]string `json:"form,omitempty" yaml:"form,omitempty"`
-	JSON any               `json:"json,omitempty" yaml:"json,omitempty"`
+	// At most one of Body, Form and JSON. Files are sent with Form's fields, as
+	// multipart/form-data, by the name of the field.
+	Body  string            `json:"body,omitempty" yaml:"body,omitempty"`
+	Form  map[string]string `json:"form,omitempty" yaml:"form,omitempty"`
+	Files map[string]Upload `json:"files,omitempty" yaml:"files,omitempty"`
+	JSON  any               `json:"json,omitempty" yaml:"json,omitempty"`
 	// BasicAuth is HTTP basic authentication.
 	BasicAuth *BasicAuth `json:"basicAuth,omitempty" yaml:"basicAuth,omitempty"`
 	// Follow goes after redirects, ten at most.
 	Follow bool `json:"follow,omitempty" yaml:"follow,omitempty"`
+}
+
+// Upload is a file that is sent.
+type Upload struct {
+	// Name of the file.
+	Name string `json:"name" yaml:"name"`
+	// Type is its media type; application/octet-stream by default.
+	Type string `json:"type,omitempty" yaml:"type,omitempty"`
+	// Content, in which ${} is replaced.
+	Content string `json:"content,omitempty" yaml:"content,omitempty"`
 }
 
 // BasicAuth is a user with a password.
@@ -202,14 +214,14 @@ type Timing struct {
 	FirstByte Duration `json:"firstByte,omitempty" yaml:"firstByte,omitempty"`
 }
 
-// Capture says which value of an answer is kept: exactly one of Header, Cookie,
-// JSON, CSS and Matches. The first that is found is taken.
+// Capture says which value of an answer is kept: of Header, Cookie, JSON or CSS,
+// or with Matches alone of the body. The first that is found is taken.
 type Capture struct {
 	Header   string `json:"header,omitempty" yaml:"header,omitempty"`
 	Cookie   string `json:"cookie,omitempty" yaml:"cookie,omitempty"`
 	Selector `json:",inline" yaml:",inline"`
-	// Matches is a regular expression for the body: its first group is taken,
-	// or without a group all of it.
+	// Matches is a regular expression: what its first group matches is taken,
+	// or without a group all that it matches.
 	Matches string `json:"matches,omitempty" yaml:"matches,omitempty"`
 	// Secret values are never printed.
 	Secret bool `json:"secret,omitempty" yaml:"secret,omitempty"`

@@ -39,7 +39,7 @@ func (s *shop) form(w http.ResponseWriter, _ *http.Request) {
 	token := fmt.Sprintf("csrf-%d", s.tokens.Add(1))
 	http.SetCookie(w, &http.Cookie{Name: "form", Value: token, HttpOnly: true})
 	w.Header().Set("Content-Type", "text/html")
-	fmt.Fprintf(w, `<form method=post><input name=user><input type=hidden name=_csrf value="%s"></form>`, token)
+	fmt.Fprintf(w, `<form method=post action=/account><input name=user><input type=hidden name=_csrf value="%s"></form>`, token)
 }
 
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
@@ -98,11 +98,17 @@ checks:
 - name: not logged in
   request: {path: /account, follow: true}
   expect: {redirect: /login, body: [{css: form}]}
+- name: link
+  steps:
+  - request: GET /login
+    capture: {next: {css: form, attribute: action}}
+  - request: GET ${next}
+    expect: {redirect: /login}
 - name: order by API
   steps:
   - request: {path: /api/orders, json: {user: '${user}', items: [{n: 1, note: 'for ${user}'}]}}
     expect: {status: 201, body: [{json: '$.items[0].note', equals: for demo}, {json: '$.items[0].n', equals: 1}]}
-    capture: {id: {header: X-Order}}
+    capture: {id: {header: X-Order, matches: '^.-\d$'}}
   - request: GET /api/orders/${id}
     expect: {body: [{json: $.id, equals: o-7}]}
 `
@@ -122,6 +128,7 @@ func TestLoginFlow(t *testing.T) {
 	want := []string{
 		"log in/form holds", "log in/send holds", "log in/account holds", "log in/order holds",
 		"not logged in/GET /account holds",
+		"link/GET /login holds", "link/GET ${next} holds",
 		"order by API/POST /api/orders holds", "order by API/GET /api/orders/${id} holds",
 	}
 	if diff := cmp.Diff(want, answers(report)); diff != "" {
@@ -171,11 +178,12 @@ checks: [{name: it, request: GET /}]`
 func TestCapturesThatAreNotThere(t *testing.T) {
 	s := newShop(t)
 	for capture, reason := range map[string]string{
-		"{header: X-None}":     "capturing it: there is no header X-None",
-		"{cookie: none}":       "capturing it: there is no cookie none",
-		"{css: h1}":            "capturing it: there is no css h1",
-		"{json: $.id}":         "capturing it: the body is not JSON",
-		"{matches: 'no such'}": "capturing it: there is no body matching no such",
+		"{header: X-None}":                            "capturing it: there is no header X-None",
+		"{cookie: none}":                              "capturing it: there is no cookie none",
+		"{css: h1}":                                   "capturing it: there is no css h1",
+		"{json: $.id}":                                "capturing it: the body is not JSON",
+		"{matches: 'no such'}":                        "capturing it: there is no body matching no such",
+		"{header: Content-Type, matches: json}":       "capturing it: there is no header Content-Type matching json",
 		"{css: 'input[name=user]', attribute: value}": "capturing it: there is no css input[name=user] attribute value",
 	} {
 		got := run(t, s.Server, "checks: [{name: a, request: GET /login, capture: {it: "+capture+"}}]", Options{}).Results[0]
@@ -248,5 +256,31 @@ checks:
 	report = run(t, server, "allowHosts: [localhost]\n"+checks, Options{})
 	if n := asked.Load(); n != 2 || report.Results[0].Answer != result.Holds || report.Results[2].Answer != result.Holds {
 		t.Errorf("allowed: asked %d times, %v", n, answers(report))
+	}
+}
+
+func TestFilesAreSent(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		file, header, err := r.FormFile("picture")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		content := make([]byte, 100)
+		n, _ := file.Read(content)
+		fmt.Fprintf(w, "%s %s %s for %s", header.Filename, header.Header.Get("Content-Type"), content[:n], r.FormValue("who"))
+	})
+	report := run(t, server, `
+variables: {who: demo}
+checks:
+- name: upload
+  request:
+    path: /upload
+    form: {who: '${who}'}
+    files: {picture: {name: 'a "b".png', type: image/png, content: 'of ${who}'}}
+  expect: {body: [{equals: 'a "b".png image/png of demo for demo'}]}
+`, Options{})
+	if got := report.Results[0]; got.Answer != result.Holds {
+		t.Errorf("%v: %s", got.Answer, got.Reason)
 	}
 }

@@ -304,13 +304,13 @@ func (s *step) compileCaptures(captures map[string]Capture, known nameSet) error
 			return fmt.Errorf("capture %q: not a name for a value: letters, digits and _ make one", name)
 		}
 		sources := 0
-		for _, text := range []string{source.Header, source.Cookie, source.JSON, source.CSS, source.Matches} {
+		for _, text := range []string{source.Header, source.Cookie, source.JSON, source.CSS} {
 			if text != "" {
 				sources++
 			}
 		}
-		if sources != 1 {
-			return fmt.Errorf("capture %s: exactly one of header, cookie, json, css and matches is needed", name)
+		if sources > 1 || sources == 0 && source.Matches == "" {
+			return fmt.Errorf("capture %s: exactly one of header, cookie, json and css is needed, or matches for the body", name)
 		}
 		compiled := capture{name: name, Capture: source}
 		var err error

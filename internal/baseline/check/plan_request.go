@@ -15,7 +15,7 @@ func (r *Request) method() string {
 	switch {
 	case r.Method != "":
 		return strings.ToUpper(r.Method)
-	case r.Body != "" || len(r.Form) > 0 || r.JSON != nil:
+	case r.Body != "" || len(r.Form) > 0 || len(r.Files) > 0 || r.JSON != nil:
 		return http.MethodPost
 	}
 	return http.MethodGet
@@ -25,7 +25,7 @@ var methodForm = regexp.MustCompile(`^[A-Za-z]+$`)
 
 func (r *Request) validate(d *Document, known nameSet) error {
 	bodies := 0
-	for _, has := range []bool{r.Body != "", len(r.Form) > 0, r.JSON != nil} {
+	for _, has := range []bool{r.Body != "", len(r.Form) > 0 || len(r.Files) > 0, r.JSON != nil} {
 		if has {
 			bodies++
 		}
@@ -46,6 +46,12 @@ func (r *Request) validate(d *Document, known nameSet) error {
 	texts := []string{r.Path, r.URL, r.Body}
 	for _, byName := range []map[string]string{r.Query, r.Headers, r.Form, d.Defaults.Headers} {
 		texts = append(texts, slices.Collect(maps.Values(byName))...)
+	}
+	for field, file := range r.Files {
+		if file.Name == "" {
+			return fmt.Errorf("request: the file %q has no name", field)
+		}
+		texts = append(texts, file.Content)
 	}
 	if r.BasicAuth != nil {
 		texts = append(texts, r.BasicAuth.User, r.BasicAuth.Password)

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,6 +78,8 @@ func (v *visit) addressOf(s *step) (*url.URL, error) {
 // without one.
 func (v *visit) content(r *Request) (io.Reader, string, error) {
 	switch {
+	case len(r.Files) > 0:
+		return v.multipart(r)
 	case len(r.Form) > 0:
 		fields, err := v.values.expandAll(r.Form)
 		if err != nil {
@@ -98,6 +102,38 @@ func (v *visit) content(r *Request) (io.Reader, string, error) {
 		return strings.NewReader(text), "", err
 	}
 	return nil, "", nil
+}
+
+// multipart is a form with files.
+func (v *visit) multipart(r *Request) (io.Reader, string, error) {
+	fields, err := v.values.expandAll(r.Form)
+	if err != nil {
+		return nil, "", err
+	}
+	var text bytes.Buffer
+	form := multipart.NewWriter(&text)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if err := form.WriteField(name, fields[name]); err != nil {
+			return nil, "", err
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(r.Files)) {
+		content, err := v.values.expand(r.Files[field].Content)
+		if err != nil {
+			return nil, "", err
+		}
+		part, err := form.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {multipart.FileContentDisposition(field, r.Files[field].Name)},
+			"Content-Type":        {first(r.Files[field].Type, "application/octet-stream")},
+		})
+		if err == nil {
+			_, err = io.WriteString(part, content)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	return &text, form.FormDataContentType(), form.Close()
 }
 
 func (v *visit) setHeaders(request *http.Request, s *step) error {

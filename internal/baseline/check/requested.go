@@ -76,6 +76,11 @@ func (r *Runner) requestsOf(s *step) ([]Requested, error) {
 	if err != nil {
 		return nil, err
 	}
+	for name, value := range s.request.Headers {
+		if host, _ := r.values.assume(value); strings.EqualFold(name, "Host") {
+			address.Host = host
+		}
+	}
 	list := []Requested{{Method: s.request.method(), URL: address, Assumed: assumedPath || assumedWhole}}
 	if redirect := s.expect.Redirect; s.request.Follow && redirect != nil && redirect.Equals != nil {
 		text, assumed := r.values.assume(*redirect.Equals)

@@ -163,8 +163,14 @@ func (r *route) target() string {
 }
 
 // address gives the address of a request: the path added to the base, or the
-// request's own URL. A path never leads to another host.
+// request's own URL, which may be relative where a server gave it. A path never
+// leads to another host.
 func (r *route) address(path, whole string) (*url.URL, error) {
+	if whole != "" && r.base != nil {
+		if to, err := r.base.Parse(whole); err == nil {
+			whole = to.String()
+		}
+	}
 	if whole != "" {
 		return parseURL(whole)
 	}

@@ -24,7 +24,9 @@ func landfall(t *testing.T, in string, args ...string) (out, other string, code 
 	var stdout, stderr bytes.Buffer
 	c := &command.Context{
 		In: strings.NewReader(in), Out: &stdout, Err: &stderr, Clock: time.Now,
-		Getenv: func(name string) string { return map[string]string{"SHOP_PASSWORD": "open sesame"}[name] },
+		Getenv: func(name string) string {
+			return map[string]string{"SHOP_PASSWORD": "open sesame", "SHOP_CUSTOMER": "lamp-123", "SHOP_OFFICE": "back-0ffice"}[name]
+		},
 	}
 	root := &cobra.Command{Use: "landfall", SilenceErrors: true, SilenceUsage: true}
 	c.AddFlags(root.PersistentFlags())

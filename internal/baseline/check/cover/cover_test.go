@@ -148,7 +148,7 @@ checks:
 - name: blog
   request: GET /blog/1
 - name: old
-  request: {url: 'http://shop.example/'}
+  request: {url: 'http://shop.example/', headers: {host: old.example}}
   expect: {status: 301}
 `))
 	if err != nil {
