@@ -18,12 +18,16 @@ fi
 # frame starts a part of the stream; what follows belongs to it.
 frame() { printf '\n%s %s\0' "$N" "$1"; }
 
-# section ID SECONDS BYTES SCRIPT: output, then the end of stderr and the exit
+# section ID SECONDS BYTES SCRIPT: output, then what stderr said and the exit
 # code. Descriptor 3 is the stream, 4 leads to the notes.
 section() {
 	frame "begin $1" >&3
-	notes=$({ { { limit "$2" sh -c "$4" 2>&4; echo "exit $?" >&4; } </dev/null | head -c "$3" >&3; } 4>&1; } | tail -c 1000)
-	{ frame "notes $1"; printf '%s' "$notes"; } >&3
+	notes=$({ { limit "$2" sh -c "$4" 2>&4; echo "exit $?" >&4; } </dev/null | head -c "$3" >&3; } 4>&1)
+	{
+		frame "notes $1"
+		printf '%.1000s' "${notes%exit *}"
+		frame "exit ${notes##*exit } $1"
+	} >&3
 }
 
 # shut TEST DIR…: says which folders on the way cannot be looked into.
@@ -85,11 +89,27 @@ files() {
 	} | each
 }
 
-main() {
+first() {
 	frame "user $(id -u) $(id -un 2>/dev/null)" >&3
 	frame "host $(uname -n)" >&3
 	files </dev/null
-@SECTIONS@
+@FIRST@
+}
+
+second() {
+	:
+@SECOND@
+}
+
+# The second half works while the first does: what it says waits, packed, until
+# the first is done.
+main() {
+	if command -v gzip >/dev/null; then
+		second 3>&1 </dev/null | gzip -1 -c | { first; gzip -dc >&3; }
+	else
+		first
+		second </dev/null
+	fi
 	frame done >&3
 }
 

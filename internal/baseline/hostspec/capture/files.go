@@ -51,8 +51,8 @@ func filesSource() Source {
 			{ID: "hashes", Script: filesShared + filesHash, Seconds: 30, Bytes: 16 << 20},
 			{ID: "owned", Script: filesShared + filesOwned, Seconds: 20, Bytes: 32 << 20},
 			{ID: "sums", Script: filesShared + filesSums, Seconds: 20, Bytes: 16 << 20},
-			{ID: "full", Script: filesShared + filesFull, Seconds: 100, Bytes: 16 << 20},
-			{ID: "capabilities", Script: `getcap -r /etc /usr/local /opt /srv /usr/bin /usr/sbin 2>/dev/null; exit 0`},
+			{ID: "full", Script: filesFull, FullOnly: true, Seconds: 100, Bytes: 16 << 20},
+			{ID: "capabilities", Script: `set -- @PATHS@; getcap -r /usr/local /opt 2>/dev/null; [ -z "$*" ] || getcap "$@" 2>/dev/null; exit 0`},
 			{ID: "programs", Script: `for d in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
 [ -d "$d" ] && ! [ -h "$d" ] && echo "# $d" && ls "$d"; done
 echo '# alternatives'; ls -l /etc/alternatives 2>/dev/null; exit 0`},

@@ -3,7 +3,6 @@ package capture
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -130,6 +129,10 @@ var closedFolders = []string{".git", ".hg", ".svn", "node_modules", "vendor", "_
 
 // unmanagedFolder lists a folder that nobody owns, or writes it as one item.
 func (c *fileCompare) unmanagedFolder(name string, depth int) {
+	if passingFolder(name) {
+		c.passing(c.tree[name])
+		return
+	}
 	below := c.below(name)
 	collapse := depth >= collapseDepth || len(c.children[name]) > manyEntries || slices.Contains(closedFolders, path.Base(name))
 	if collapse && len(below) > 0 || slices.Contains(closedFolders, path.Base(name)) {
@@ -139,6 +142,10 @@ func (c *fileCompare) unmanagedFolder(name string, depth int) {
 	if len(below) <= fewEntries {
 		c.unmanaged(c.tree[name])
 		for _, child := range below {
+			if passingFolder(child) {
+				c.passing(c.tree[child])
+				continue
+			}
 			c.unmanaged(c.tree[child])
 		}
 		return
@@ -158,7 +165,7 @@ func (c *fileCompare) below(name string) []string {
 	var all []string
 	for _, child := range c.children[name] {
 		all = append(all, child)
-		if c.tree[child].kind == 'd' {
+		if c.tree[child].kind == 'd' && !passingFolder(child) {
 			all = append(all, c.below(child)...)
 		}
 	}
@@ -185,6 +192,24 @@ func (c *fileCompare) collapsed(e *entry, below []string) {
 	}
 	c.out.Add(hostspec.File, e.path, Text("state", stateUnmanaged), Text("type", typeName(e.kind)), Text("mode", octalMode(e)),
 		Text("owner", c.user(e)), Text("group", c.group(e)), Text("sha256", hex.EncodeToString(hash.Sum(nil))), Int("entries", entries))
+}
+
+const selfWritten = "written while the host runs"
+
+// passing writes a folder whose content comes and goes: just that it is there.
+func (c *fileCompare) passing(e *entry) {
+	c.out.Add(hostspec.File, e.path, Text("state", stateUnmanaged), Text("type", typeName(e.kind)), Text("mode", octalMode(e)),
+		Text("owner", c.user(e)), Text("group", c.group(e)), Volatile("entries", selfWritten))
+}
+
+// passingFolder says that what is in a folder that nobody owns comes and goes,
+// by the name that everybody gives such folders.
+func passingFolder(name string) bool {
+	switch path.Base(name) {
+	case "tmp", "temp", "cache", "caches", "log", "logs", "session", "sessions", "run", "pids", "sockets":
+		return true
+	}
+	return false
 }
 
 // unmanaged writes a file that nobody owns, unless it is as every new home has
@@ -232,12 +257,12 @@ func (c *fileCompare) content(e *entry) []hostspec.Attribute {
 	return []hostspec.Attribute{size, Unknown("sha256", fmt.Errorf("not read: too many files there for %d MiB of reading", hashBudget>>20))}
 }
 
-var ownWrites = regexp.MustCompile(`\.log(\.|$)|/logs?/|\.(pid|lock|sock|swp|tmp|sqlite-(wal|shm)|db-(wal|shm))$`)
+var ownWrites = regexp.MustCompile(`\.log(\.|$)|\.(pid|lock|sock|swp|tmp|sqlite-(wal|shm)|db-(wal|shm))$`)
 
 // changesByItself says why a file's content is no fact of the host, or "".
 func changesByItself(e *entry) string {
 	if e.kind == 'f' && ownWrites.MatchString(e.path) {
-		return "written while the host runs"
+		return selfWritten
 	}
 	return ""
 }
@@ -282,8 +307,11 @@ func (c *fileCompare) asked() {
 // full writes what full verification found beyond: lines of md5sum -c, of
 // rpm -V, or of apk audit.
 func (c *fileCompare) full() {
+	if !c.in.Full || c.in.Image {
+		return
+	}
 	answer, err := c.in.Command("full")
-	if err != nil && !errors.Is(err, ErrNotObservable) {
+	if err != nil {
 		c.out.Unknown(hostspec.File, "verifying packages: "+err.Error())
 	}
 	for _, line := range Lines(answer.Stdout) {

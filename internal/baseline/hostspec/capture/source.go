@@ -43,11 +43,12 @@ type Command struct {
 	// Script is POSIX sh, also for dash and BusyBox. It runs in a shell of its
 	// own with LC_ALL=C, sbin folders on PATH, and nothing on its input. It
 	// must only read. Where the tool is not installed it exits with NotThere.
-	// @PATHS@ stands for Options.Paths as words of the shell, @FULL@ for the
-	// command true or false.
+	// @PATHS@ stands for Options.Paths as words of the shell.
 	Script string
 	// Seconds it may take; 0 is DefaultSeconds.
 	Seconds int
+	// FullOnly commands run only in captures with Options.Full.
+	FullOnly bool
 	// Bytes of output that are read; 0 is DefaultBytes. Beyond, the command is
 	// cut short, and Input.Command says so.
 	Bytes int

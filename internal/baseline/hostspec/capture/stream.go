@@ -178,26 +178,32 @@ func (r *reading) part(head string, content []byte) error {
 		r.outcomes[rest] = Output{Stdout: content, Exit: -1, err: errors.New("the collector did not come to its end")}
 	case "notes":
 		return r.notes(rest, string(content))
+	case "exit":
+		return r.exit(rest)
 	}
 	return nil
 }
 
-// notes ends a section: what it said on stderr, and the exit code.
+// notes are what a section said on stderr.
 func (r *reading) notes(id, content string) error {
 	out, begun := r.outcomes[id]
 	if !begun {
-		return fmt.Errorf("an end of section %q without a beginning", hostspec.Clean(clip(id, 100)))
+		return fmt.Errorf("notes of section %q without a beginning", hostspec.Clean(clip(id, 100)))
 	}
-	before, last := "", content
-	if i := strings.LastIndexByte(content, '\n'); i >= 0 {
-		before, last = content[:i], content[i+1:]
-	}
-	code, found := strings.CutPrefix(last, "exit ")
+	out.Stderr = strings.TrimSuffix(content, "\n")
+	r.outcomes[id] = out
+	return nil
+}
+
+// exit ends a section with its exit code.
+func (r *reading) exit(rest string) error {
+	code, id, _ := strings.Cut(rest, " ")
+	out, begun := r.outcomes[id]
 	exit, err := strconv.Atoi(code)
-	if !found || err != nil {
-		return fmt.Errorf("section %s has no exit code", hostspec.Clean(clip(id, 100)))
+	if !begun || err != nil {
+		return fmt.Errorf("exit code %q of no section", hostspec.Clean(clip(rest, 100)))
 	}
-	out.Exit, out.Stderr, out.err = exit, before, nil
+	out.Exit, out.err = exit, nil
 	switch {
 	case len(out.Stdout) >= r.limits[id]:
 		out.err = fmt.Errorf("more than %d KiB of output", r.limits[id]>>10)

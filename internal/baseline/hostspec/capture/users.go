@@ -50,7 +50,7 @@ while IFS=: read -r user x uid gid name home shell; do
 	if ! [ -x "$home" ] || { [ -d "$home/.ssh" ] && ! [ -x "$home/.ssh" ]; }; then echo "denied $user $home"; continue; fi
 	for f in .ssh/authorized_keys .ssh/authorized_keys2 .gitconfig .config/git/config; do
 		[ -f "$home/$f" ] || continue
-		if [ -r "$home/$f" ]; then echo "file $user $f"; head -c 100000 "$home/$f" | sed 's/^/ /'; echo; else echo "denied $user $home/$f"; fi
+		if [ -r "$home/$f" ]; then echo "file $user $f"; sed -n '1,2000s/^/ /p' "$home/$f"; echo; else echo "denied $user $home/$f"; fi
 	done
 done </etc/passwd`
 
