@@ -3,11 +3,14 @@ package containerize
 import (
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture/secret"
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec/triage"
 )
 
 // adapter changes configuration for a container, and remembers what it changed
@@ -16,6 +19,40 @@ type adapter struct {
 	changes []change
 	// env are secrets that files held, by the variable they come from now.
 	env map[string]string
+	// exported are the other variables that services are started with.
+	exported []variable
+}
+
+// export is a line of an init script's settings.
+var export = regexp.MustCompile(`^\s*export\s+([A-Za-z_]\w*)=("[^"]*"|'[^']*'|[^\s;#]*)`)
+
+// environmentFiles are those from which init scripts take the environment of
+// the services that serve.
+func environmentFiles(report *triage.Report) []string {
+	var names []string
+	for _, f := range report.Of(triage.Config) {
+		if f.Kind == hostspec.File && f.Rule == "service-environment" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// environment reads the variables that such a file exports.
+func (a *adapter) environment(file string, content []byte) {
+	for line := range strings.Lines(string(content)) {
+		m := export.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		value := strings.Trim(m[2], `"'`)
+		if secret.Looks(m[1], value) {
+			a.env[m[1]] = value
+		} else {
+			a.exported = append(a.exported, variable{Name: m[1], Value: hostspec.Clean(value)})
+		}
+		a.changes = append(a.changes, change{file, "export " + m[1] + ": from the container's environment"})
+	}
 }
 
 // isAdapted says whether a file is configuration that adapt knows.

@@ -26,7 +26,7 @@ var derived = []string{"/etc/alternatives", "/etc/ssl/certs", "/etc/ld.so.cache"
 var needless = []string{
 	"/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*", "/usr/share/bug/*", "/usr/share/doc-base/*", "/usr/share/linda/*", "/usr/share/groff/*",
 	"/usr/share/locale/*/LC_MESSAGES/*", "/usr/share/bash-completion/*", "/usr/share/zsh/*", "/usr/share/apport/*", "/usr/share/initramfs-tools/*",
-	"/usr/lib/systemd/*", "/usr/lib/udev/*", "/usr/lib/init/*", "/usr/lib/tmpfiles.d/*", "/usr/lib/sysusers.d/*",
+	"/usr/include/*", "/usr/lib/*/pkgconfig/*", "/usr/lib/systemd/*", "/usr/lib/udev/*", "/usr/lib/init/*", "/usr/lib/tmpfiles.d/*", "/usr/lib/sysusers.d/*",
 	"/etc/init.d/*", "/etc/init/*", "/etc/cron*", "/etc/logrotate.d/*", "/etc/systemd/*", "/etc/default/*", "/etc/pam.d/*", "/etc/security/*", "/etc/ufw/*",
 	"/etc/apparmor*", "/etc/kernel/*", "/etc/skel/*", "/etc/motd", "/etc/issue*", "/etc/sudoers*", "/etc/rc*.d/*",
 }
@@ -183,10 +183,10 @@ func (c *chooser) ownFiles(picked *choice) {
 			} else {
 				picked.scratch = append(picked.scratch, f)
 			}
-		case class == triage.Image && (f.kind == 'f' || f.kind == 'd' || f.kind == 'l'):
-			picked.image = append(picked.image, f)
 		case f.kind != 'd' && c.byPackageScript(f):
 			picked.derive(f)
+		case class == triage.Image && (f.kind == 'f' || f.kind == 'd' || f.kind == 'l'):
+			picked.image = append(picked.image, f)
 		case class == triage.Config && f.kind == 'f':
 			picked.config = append(picked.config, f)
 		case f.kind == 'd' && c.holdsCurrent(f.path):

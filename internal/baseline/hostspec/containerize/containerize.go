@@ -112,7 +112,7 @@ func Run(ctx context.Context, options Options) (*Result, error) {
 	}
 	picked := choose(options.Spec, report, options.Rules, s)
 	a := &adapter{env: map[string]string{}}
-	got, out, err := pack(ctx, options, s, picked, a, work)
+	got, out, err := pack(ctx, options, report, picked, a, work)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,9 @@ func Run(ctx context.Context, options Options) (*Result, error) {
 		if err := out.addConfig(intoImage, got.config); err != nil {
 			return nil, err
 		}
+	}
+	for _, name := range environmentFiles(report) {
+		a.environment(name, got.config[name])
 	}
 	p := newPlan(options, report, s, picked, files, a)
 	archive, err := out.finish(s, picked, p)
@@ -155,7 +158,7 @@ func usable(dir string, force bool) error {
 
 func look(ctx context.Context, options Options) (*survey, error) {
 	step := options.Progress.Step("look at " + options.Host.Name())
-	s, err := ask(ctx, options.Host, roots, options.SecretValues)
+	s, err := ask(ctx, options.Host, roots)
 	if err != nil {
 		step.Fail(err)
 		return nil, err
@@ -165,13 +168,13 @@ func look(ctx context.Context, options Options) (*survey, error) {
 }
 
 // pack fetches the files and refuses credentials among those of the image.
-func pack(ctx context.Context, options Options, s *survey, picked *choice, a *adapter, work string) (*fetched, *output, error) {
+func pack(ctx context.Context, options Options, report *triage.Report, picked *choice, a *adapter, work string) (*fetched, *output, error) {
 	out, err := newOutput(work, options.Assemble, picked, a)
 	if err != nil {
 		return nil, nil, err
 	}
 	step := options.Progress.Step("fetch files")
-	got, err := fetch(ctx, options.Host, picked, toRead(picked), options.Assemble, out, func(n int64) { step.Count(n, 0, "B") })
+	got, err := fetch(ctx, options.Host, picked, toRead(report, picked), options.Assemble, out, func(n int64) { step.Count(n, 0, "B") })
 	if err == nil {
 		err = refuse(options, got.found)
 	}
@@ -186,8 +189,8 @@ func pack(ctx context.Context, options Options, s *survey, picked *choice, a *ad
 
 // toRead are the files whose content is looked at: configuration, also where
 // it is as its package shipped it.
-func toRead(picked *choice) []string {
-	var read []string
+func toRead(report *triage.Report, picked *choice) []string {
+	read := environmentFiles(report)
 	for _, f := range picked.config {
 		read = append(read, f.path)
 	}

@@ -98,8 +98,8 @@ func newPlan(options Options, report *triage.Report, s *survey, picked *choice, 
 	p.system(spec, s)
 	p.servers(s, p.Files)
 	p.volumes(s, picked)
-	p.variables(spec, report, s, a)
-	p.jobs(spec, report)
+	p.variables(report, a)
+	p.jobs(report)
 	p.workers(spec, report)
 	p.stores(spec)
 	p.instances(report)
@@ -275,7 +275,7 @@ func claimSize(s *survey, folder string) string {
 }
 
 // variables are the environment that the services have on the host.
-func (p *plan) variables(spec *hostspec.Spec, report *triage.Report, s *survey, a *adapter) {
+func (p *plan) variables(report *triage.Report, a *adapter) {
 	seen := map[string]bool{}
 	for _, v := range p.Env {
 		seen[v.Name] = true
@@ -297,10 +297,10 @@ func (p *plan) variables(spec *hostspec.Spec, report *triage.Report, s *survey, 
 			add(variable{Name: name, Value: value.String()})
 		case value.Operator() == hostspec.Secret:
 			add(variable{Name: name, Secret: true})
-			if known, ok := s.environ[name]; ok {
-				p.secrets[name] = known
-			}
 		}
+	}
+	for _, v := range a.exported {
+		add(v)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.env)) {
 		add(variable{Name: name, Secret: true})
@@ -321,7 +321,7 @@ func serves(scope string) bool {
 var redirect = regexp.MustCompile(`\s*(?:[0-9&]?>{1,2}\s*(?:&[0-9]|[^\s;&|]+)|\|\s*logger\b[^;&|]*)`)
 
 // jobs are what cron runs and the triage leaves to the cluster.
-func (p *plan) jobs(spec *hostspec.Spec, report *triage.Report) {
+func (p *plan) jobs(report *triage.Report) {
 	names := map[string]bool{}
 	for _, f := range report.Of(triage.Platform) {
 		schedule := f.Text("schedule")

@@ -39,8 +39,6 @@ type survey struct {
 	files []hostFile
 	// processes by the program's path.
 	processes map[string]usage
-	// environ is the environment of the services that serve, where asked for.
-	environ map[string]string
 }
 
 // hostFile is a file as the host has it. Names that are no valid text, or hold
@@ -66,13 +64,13 @@ type usage struct {
 }
 
 // ask runs the survey on the host.
-func ask(ctx context.Context, host target.Shell, roots []string, environ bool) (*survey, error) {
+func ask(ctx context.Context, host target.Shell, roots []string) (*survey, error) {
 	mark := make([]byte, 16)
 	if _, err := rand.Read(mark); err != nil {
 		return nil, err
 	}
 	nonce := "landfall-" + hex.EncodeToString(mark)
-	script := fmt.Sprintf("N=%s\nROOTS=%s\nENVIRON=%s\n%s", nonce, quote(strings.Join(roots, " ")), map[bool]string{true: "yes", false: "no"}[environ], surveyScript)
+	script := fmt.Sprintf("N=%s\nROOTS=%s\n%s", nonce, quote(strings.Join(roots, " ")), surveyScript)
 	out := &limitedBuffer{limit: maxSurvey}
 	if err := host.Run(ctx, strings.NewReader(script), out); err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", host.Name(), err)
@@ -102,7 +100,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 
 // parseSurvey reads what the script wrote.
 func parseSurvey(data []byte, nonce string) (*survey, error) {
-	s := &survey{links: map[string]string{}, processes: map[string]usage{}, environ: map[string]string{}}
+	s := &survey{links: map[string]string{}, processes: map[string]usage{}}
 	var ticks, uptime float64
 	ended := false
 	for _, part := range bytes.Split(data, []byte("\n"+nonce+" "))[1:] {
@@ -133,12 +131,6 @@ func parseSurvey(data []byte, nonce string) (*survey, error) {
 			uptime, _ = strconv.ParseFloat(fields[1], 64)
 		case "processes":
 			s.processes = parseProcesses(text, ticks, uptime)
-		case "environ":
-			for _, variable := range strings.Split(text, "\x00") {
-				if name, value, ok := strings.Cut(variable, "="); ok {
-					s.environ[name] = value
-				}
-			}
 		case "end":
 			ended = true
 		}

@@ -1,8 +1,7 @@
 # Tells what a host has that may become part of an image: its package database,
 # the files that no package brought, accounts, and what the running services
-# use. Sent to `sh -s` behind lines that set N (the mark of sections), ROOTS
-# (folders to list) and ENVIRON (whether the services' environment is wanted).
-# Nothing is written; names of files end in a NUL.
+# use. Sent to `sh -s` behind lines that set N (the mark of sections) and ROOTS
+# (folders to list). Nothing is written; names of files end in a NUL.
 LC_ALL=C
 export LC_ALL
 section() { printf '\n%s %s\n' "$N" "$1"; }
@@ -45,11 +44,4 @@ for dir in /proc/[0-9]*; do
 	printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$exe" "$2" "${pss:-0}" "${12}" "${13}" "${20}"
 done
 
-if [ "$ENVIRON" = yes ]; then
-	for dir in /proc/[0-9]*; do
-		case $(readlink "$dir/exe" 2> /dev/null) in
-		*/php-fpm* | */nginx | */apache2 | */httpd) section environ && cat "$dir/environ" 2> /dev/null ;;
-		esac
-	done
-fi
 section end
