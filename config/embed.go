@@ -5,6 +5,7 @@ package config
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -50,7 +51,7 @@ func decode(text []byte) ([]*unstructured.Unstructured, error) {
 	for {
 		object := &unstructured.Unstructured{}
 		switch err := decoder.Decode(&object.Object); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return all, nil
 		case err != nil:
 			return nil, err

@@ -155,7 +155,8 @@ func (b *bench) startServe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.serve = exec.Command(b.opts.landfall, "serve", "--kubeconfig", b.kubeconfig,
+	b.serve = exec.Command( //nolint:noctx // it ends when the bench is torn down
+		b.opts.landfall, "serve", "--kubeconfig", b.kubeconfig,
 		"--metrics-address", fmt.Sprintf("127.0.0.1:%d", port))
 	b.serve.Stdout, b.serve.Stderr = logFile, logFile
 	b.serve.Env = b.env()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/landfall-dev/landfall/internal/cli/apply"
+	"github.com/landfall-dev/landfall/internal/cli/baseline"
 	"github.com/landfall-dev/landfall/internal/cli/check"
 	"github.com/landfall-dev/landfall/internal/cli/cluster"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -81,7 +82,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
-	add(root, groupBaseline, spec.New(c), check.New(c))
+	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root

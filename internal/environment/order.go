@@ -126,6 +126,4 @@ func levels(components []v1alpha1.Component) map[string]int {
 	return level
 }
 
-func contains[T comparable](list []T, x T) bool { return slices.Contains(list, x) }
-
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

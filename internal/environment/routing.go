@@ -131,7 +131,7 @@ func (r *renderer) httpRoute(p *part, port *v1alpha1.Port, gateway *v1alpha1.Gat
 			Namespace: new(gatewayv1.Namespace(gateway.Namespace)), Name: gatewayv1.ObjectName(gateway.Name),
 		}}},
 		Rules: []gatewayv1.HTTPRouteRule{{BackendRefs: []gatewayv1.HTTPBackendRef{{BackendRef: gatewayv1.BackendRef{
-			BackendObjectReference: gatewayv1.BackendObjectReference{Name: gatewayv1.ObjectName(p.Name), Port: new(gatewayv1.PortNumber(port.Port))},
+			BackendObjectReference: gatewayv1.BackendObjectReference{Name: gatewayv1.ObjectName(p.Name), Port: new(port.Port)},
 		}}}}},
 	}
 	for _, host := range r.hostnames(p) {

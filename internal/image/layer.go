@@ -59,7 +59,7 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	}
 	unzipped, err := gzip.NewReader(file)
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	return struct {

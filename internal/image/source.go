@@ -214,7 +214,7 @@ func openTar(source string) (*tar.Reader, io.Closer, error) {
 	if magic, err := buffered.Peek(2); err == nil && bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzipped, err := gzip.NewReader(buffered)
 		if err != nil {
-			file.Close()
+			_ = file.Close()
 			return nil, nil, err
 		}
 		return tar.NewReader(unzipped), file, nil

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func managedOf(live metav1.Object) ([]managed, error) {
 		if entry.FieldsV1 == nil {
 			continue
 		}
-		if err := parsed[i].fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+		if err := parsed[i].fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			return nil, fmt.Errorf("reading the fields managed by %s: %w", entry.Manager, err)
 		}
 	}
@@ -223,9 +222,9 @@ func show(path fieldpath.Path) string {
 			}
 			text.WriteString("[" + strings.Join(pairs, ",") + "]")
 		case element.Value != nil:
-			text.WriteString(fmt.Sprintf("[%v]", (*element.Value).Unstructured()))
+			fmt.Fprintf(&text, "[%v]", (*element.Value).Unstructured())
 		case element.Index != nil:
-			text.WriteString(fmt.Sprintf("[%d]", *element.Index))
+			fmt.Fprintf(&text, "[%d]", *element.Index)
 		}
 	}
 	return text.String()

@@ -1,12 +1,19 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -50,4 +57,25 @@ func (p PodShell) Run(ctx context.Context, script io.Reader, stdout io.Writer) e
 		return errors.New("the shell in the container ended with an error")
 	}
 	return nil
+}
+
+// ReadyPod is the newest ready pod of a component.
+func ReadyPod(ctx context.Context, c client.Client, namespace, component string) (*corev1.Pod, error) {
+	var pods corev1.PodList
+	err := c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelComponent: component})
+	if err != nil {
+		return nil, fmt.Errorf("listing the pods of %s: %w", component, err)
+	}
+	ready := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
+		return !pod.DeletionTimestamp.IsZero() || !slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		})
+	})
+	if len(ready) == 0 {
+		return nil, fmt.Errorf("component %s has no ready pod", component)
+	}
+	newest := slices.MaxFunc(ready, func(a, b corev1.Pod) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	return &newest, nil
 }

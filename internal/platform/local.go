@@ -132,6 +132,6 @@ func registryForPods(ctx context.Context, apiServer string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reaching the cluster's registry as pods do: %w", err)
 	}
-	response.Body.Close()
+	_ = response.Body.Close()
 	return mirror, nil
 }

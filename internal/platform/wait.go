@@ -66,7 +66,7 @@ func answers(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	response.Body.Close()
+	_ = response.Body.Close()
 	return true
 }
 

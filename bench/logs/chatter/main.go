@@ -22,7 +22,7 @@ func main() {
 		fmt.Fprintf(out, "10.%d.%d.%d \"GET /orders/%d?session=%08x HTTP/1.1\" 200 %d \"Mozilla/5.0 (X11; Linux x86_64)\" %dms\n",
 			i%256, i/256%256, i%7, i, uint32(i)*2654435761, 500+i%9000, i%120)
 	}
-	out.Flush()
+	_ = out.Flush()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	<-stop

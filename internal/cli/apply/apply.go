@@ -49,7 +49,7 @@ the first object is applied.`,
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until the applied environments are ready")
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", ask.DeployTimeout, "how long to wait for each environment; 0 for ever")
 	cmd.Flags().StringVarP(&flags.message, "message", "m", "", "`text` saying why, kept in the environments' releases")
-	cmd.MarkFlagRequired("filename")
+	_ = cmd.MarkFlagRequired("filename")
 	return cmd
 }
 

@@ -31,7 +31,7 @@ of the error shown.`,
 		},
 	}
 	cmd.Flags().StringSliceVarP(&files, "filename", "f", nil, "`file` or folder to read; - is the standard input; repeatable")
-	cmd.MarkFlagRequired("filename")
+	_ = cmd.MarkFlagRequired("filename")
 	return cmd
 }
 

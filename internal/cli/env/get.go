@@ -41,6 +41,7 @@ func show(c *command.Context, w io.Writer, env *v1alpha1.Environment) error {
 		{"Phase", command.OrDash(string(env.Status.Phase))},
 		{"Release", release(env)},
 		{"Drift", driftWord(env.Status.Drift)},
+		{"Baseline", baselineLine(c, env.Status.Baseline)},
 		{"Expires", expires(c, env.Status.ExpiresAt)},
 		{"Age", c.Age(env.CreationTimestamp.Time)},
 	}
@@ -59,7 +60,46 @@ func show(c *command.Context, w io.Writer, env *v1alpha1.Environment) error {
 	if _, err := io.WriteString(w, text.String()+"\n"); err != nil {
 		return err
 	}
-	return componentTable(w, env)
+	if err := componentTable(w, env); err != nil {
+		return err
+	}
+	return findings(w, env.Status.Baseline)
+}
+
+func baselineLine(c *command.Context, b *v1alpha1.BaselineStatus) string {
+	if b == nil {
+		return command.OrDash("")
+	}
+	line := b.Name + " " + string(b.Answer)
+	if b.CheckedAt != nil {
+		line += ", looked at " + c.Age(b.CheckedAt.Time) + " ago"
+	}
+	if b.Reason != "" {
+		line += ": " + b.Reason
+	}
+	return line
+}
+
+// findings are what does not hold, and the objectives.
+func findings(w io.Writer, b *v1alpha1.BaselineStatus) error {
+	if b == nil || len(b.Findings)+len(b.Objectives) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, f := range b.Findings {
+		why := f.Reason
+		if f.Expected != "" || f.Actual != "" {
+			why = strings.TrimSpace("want " + f.Expected + ", is " + f.Actual + "  " + why)
+		}
+		rows = append(rows, []string{string(f.Answer), f.Part, f.Name, why})
+	}
+	for _, o := range b.Objectives {
+		rows = append(rows, []string{string(o.Answer), "objective", o.Name, fmt.Sprintf("%d of %d runs held, %s%% of the error budget left", o.Good, o.Total, command.OrDash(o.BudgetLeft))})
+	}
+	if _, err := io.WriteString(w, "\n"); err != nil {
+		return err
+	}
+	return command.Rows(w, []string{"answer", "part of the baseline", "name", "why"}, rows)
 }
 
 func release(env *v1alpha1.Environment) string {

@@ -101,8 +101,8 @@ func servePages(ctx context.Context) (*frontdoor.Pages, string, error) {
 	}
 	pages := &frontdoor.Pages{}
 	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(listener)
-	context.AfterFunc(ctx, func() { server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return pages, listener.Addr().String(), nil
 }
 

@@ -3,7 +3,6 @@ package logs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,12 +12,8 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
-	"github.com/landfall-dev/landfall/internal/kube"
 	"github.com/landfall-dev/landfall/internal/logs"
 	"github.com/landfall-dev/landfall/internal/logs/live"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func run(ctx context.Context, c *command.Context, name string, components []string, f *flags) error {
@@ -76,7 +71,7 @@ func (s *session) show(ctx context.Context, sink logs.Sink) error {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer cancel()
-	watching.Go(func() { running.Run(ctx, s.join) }) // it ends with ctx only
+	watching.Go(func() { _ = running.Run(ctx, s.join) }) // it ends with ctx only
 	return incomplete(s.merger.Run(ctx, sink))
 }
 
@@ -110,7 +105,7 @@ func (s *session) open(ctx context.Context) (*live.Session, error) {
 		return nil, err
 	}
 	s.query.Namespace = namespaceOf(env)
-	config, err := targetConfig(ctx, s.command, env.Spec.Cluster)
+	config, err := ask.TargetConfig(ctx, s.command, env.Spec.Cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -159,35 +154,6 @@ func checkComponents(env *v1alpha1.Environment, wanted []string) error {
 	return nil
 }
 
-// targetConfig says how to reach the environment's cluster.
-func targetConfig(ctx context.Context, c *command.Context, name string) (*rest.Config, error) {
-	if name == "" {
-		name = "local"
-	}
-	cl, err := c.Client()
-	if err != nil {
-		return nil, err
-	}
-	cluster := &v1alpha1.Cluster{}
-	if err := cl.Get(ctx, client.ObjectKey{Name: name}, cluster); err != nil {
-		return nil, command.Explain(fmt.Errorf("finding the environment's cluster %s: %w", name, err))
-	}
-	ref := cluster.Spec.KubeconfigSecret
-	if ref == nil {
-		return c.RESTConfig()
-	}
-	secret := &corev1.Secret{}
-	if err := cl.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, secret); err != nil {
-		return nil, command.Explain(fmt.Errorf("reading the kubeconfig of cluster %s: %w", name, err))
-	}
-	key := ref.Key
-	if key == "" {
-		key = "kubeconfig"
-	}
-	config, err := kube.ParseKubeconfig(secret.Data[key])
-	return config, fault.Wrap(fault.Invalid, err, "Put a good kubeconfig into Secret "+ref.Namespace+"/"+ref.Name+".")
-}
-
 // beginPatience is how long a container's first lines are waited for, to know
 // where its live output begins.
 const beginPatience = 4 * time.Second
@@ -226,7 +192,7 @@ func firstBatch(ctx context.Context, stream *live.Stream) *logs.Batch {
 	}
 	read := make(chan result, 1)
 	go func() {
-		b, err := stream.Reader.Next(ctx)
+		b, err := stream.Next(ctx)
 		read <- result{b, err}
 	}()
 	timer := time.NewTimer(beginPatience)

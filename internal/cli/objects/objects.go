@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/baseline"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/pack"
@@ -116,14 +117,17 @@ func prepare(c *command.Context, o client.Object, folder string) error {
 	if _, clusterScoped := o.(*v1alpha1.Cluster); !clusterScoped && o.GetNamespace() == "" {
 		o.SetNamespace(c.Namespace())
 	}
-	bp, ok := o.(*v1alpha1.Blueprint)
-	if !ok {
-		return nil
-	}
-	if err := pack.Blueprint(bp, folder); err != nil {
+	switch o := o.(type) {
+	case *v1alpha1.Blueprint:
+		if err := pack.Blueprint(o, folder); err != nil {
+			return err
+		}
+		return environment.Validate(o)
+	case *v1alpha1.Baseline:
+		_, err := baseline.Read(o.Name, o.Spec)
 		return err
 	}
-	return environment.Validate(bp)
+	return nil
 }
 
 // Applied is what happened to one object.

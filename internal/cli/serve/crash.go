@@ -28,7 +28,7 @@ func failureInjection(c *command.Context) (func(point string), error) {
 	}
 	return func(point string) {
 		if at(point, wanted) {
-			syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
+			_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 			select {} // the signal may take a moment: go no further
 		}
 	}, nil

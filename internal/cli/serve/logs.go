@@ -69,5 +69,5 @@ func listen(address string, answer http.Handler, logger *slog.Logger) (stop func
 			logger.Error("serving gathered logs", "error", err)
 		}
 	}()
-	return func() { server.Close() }, nil
+	return func() { _ = server.Close() }, nil
 }

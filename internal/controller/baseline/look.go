@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -216,33 +215,12 @@ func (l *look) compared(ctx context.Context, h baseline.HostSpec) []result.Resul
 	if err != nil {
 		return unknown(err)
 	}
-	pod, err := readyPod(ctx, target.Client, l.env.Status.Namespace, h.Component)
+	pod, err := kube.ReadyPod(ctx, target.Client, l.env.Status.Namespace, h.Component)
 	if err != nil {
 		return unknown(err)
 	}
 	container := cmp.Or(h.Container, pod.Spec.Containers[0].Name)
 	return h.Verify(ctx, kube.PodShell{Config: target.Config, Namespace: pod.Namespace, Pod: pod.Name, Container: container})
-}
-
-// readyPod is the newest ready pod of a component.
-func readyPod(ctx context.Context, c client.Client, namespace, component string) (*corev1.Pod, error) {
-	var pods corev1.PodList
-	err := c.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelComponent: component})
-	if err != nil {
-		return nil, fmt.Errorf("listing the pods of %s: %w", component, err)
-	}
-	ready := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool {
-		return !pod.DeletionTimestamp.IsZero() || !slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-		})
-	})
-	if len(ready) == 0 {
-		return nil, fmt.Errorf("component %s has no ready pod", component)
-	}
-	newest := slices.MaxFunc(ready, func(a, b corev1.Pod) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
-	})
-	return &newest, nil
 }
 
 // addPart sums results up; what does not hold becomes a finding.

@@ -15,11 +15,11 @@ func asleep(o *unstructured.Unstructured) *unstructured.Unstructured {
 	case isScalable(o):
 		if _, sized, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas"); sized {
 			o = o.DeepCopy()
-			unstructured.SetNestedField(o.Object, int64(0), "spec", "replicas")
+			_ = unstructured.SetNestedField(o.Object, int64(0), "spec", "replicas")
 		}
 	case isCronJob(o):
 		o = o.DeepCopy()
-		unstructured.SetNestedField(o.Object, true, "spec", "suspend")
+		_ = unstructured.SetNestedField(o.Object, true, "spec", "suspend")
 	}
 	return o
 }

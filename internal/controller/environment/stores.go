@@ -156,7 +156,7 @@ func (r *Reconciler) removeStore(ctx context.Context, s *scope, own *corev1.Secr
 			return err
 		}
 		err = server.Remove(ctx, req)
-		server.Close()
+		_ = server.Close()
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (r *Runnable) Start(ctx context.Context) error {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		r.Archive.Run(writing) // ends with its context only
+		_ = r.Archive.Run(writing) // ends with its context only
 	}()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

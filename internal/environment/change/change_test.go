@@ -124,7 +124,7 @@ func TestExtendCountsFromNow(t *testing.T) {
 
 func release(number int32, phase v1alpha1.ReleasePhase, objects, rollbackTo string) v1alpha1.Release {
 	r := v1alpha1.Release{
-		ObjectMeta: metav1.ObjectMeta{Name: "staging-" + string('0'+rune(number))},
+		ObjectMeta: metav1.ObjectMeta{Name: "staging-" + string('0'+number)},
 		Spec:       v1alpha1.ReleaseSpec{Number: number, ObjectsHash: objects, RollbackTo: rollbackTo, Cause: v1alpha1.CauseDeploy},
 		Status:     v1alpha1.ReleaseStatus{Phase: phase},
 	}

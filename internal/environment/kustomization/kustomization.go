@@ -99,7 +99,8 @@ func References(content []byte) ([]string, error) {
 		field string
 		paths []string
 	}{
-		{"resources", k.Resources}, {"bases", k.Bases}, {"components", k.Components}, {"crds", k.Crds}, {"configurations", k.Configurations},
+		{"resources", k.Resources}, {"bases", k.Bases}, //nolint:staticcheck // deprecated, but still followed
+		{"components", k.Components}, {"crds", k.Crds}, {"configurations", k.Configurations},
 		{"generators", k.Generators}, {"transformers", k.Transformers}, {"validators", k.Validators},
 	} {
 		for i, reference := range list.paths {

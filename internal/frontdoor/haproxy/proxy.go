@@ -186,7 +186,8 @@ func (p *Proxy) start(ctx context.Context, wanted files) error {
 	if err := p.check(ctx, wanted); err != nil {
 		return err
 	}
-	p.command = exec.Command(p.Program, "-W", "-db", "-f", filepath.Join(p.Dir, configFile), "-S", filepath.Join(p.Dir, masterSock)+",mode,600")
+	p.command = exec.Command( //nolint:noctx // it is told to stop in order: see Stop
+		p.Program, "-W", "-db", "-f", filepath.Join(p.Dir, configFile), "-S", filepath.Join(p.Dir, masterSock)+",mode,600")
 	p.command.Env = append(os.Environ(), p.Env...)
 	p.command.Stdout, p.command.Stderr = p.Log, p.Log
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -296,7 +297,7 @@ func (p *Proxy) worker() string {
 
 // ask sends one command to a socket of HAProxy and reads the whole reply.
 func ask(socket, command string) (string, error) {
-	conn, err := net.DialTimeout("unix", socket, socketTimeout)
+	conn, err := (&net.Dialer{Timeout: socketTimeout}).DialContext(context.Background(), "unix", socket)
 	if err != nil {
 		return "", fmt.Errorf("asking HAProxy: %w", err)
 	}

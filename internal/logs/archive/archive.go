@@ -125,7 +125,7 @@ func Open(dir string, opts Options) (*Archive, error) {
 		checkpoints: map[checkpointKey]Checkpoint{},
 	}
 	if err := a.load(); err != nil {
-		a.closeFiles()
+		_ = a.closeFiles()
 		return nil, fmt.Errorf("opening the log archive %s: %w", dir, err)
 	}
 	return a, nil
@@ -137,7 +137,7 @@ func acquire(path string) (*os.File, error) {
 		return nil, fmt.Errorf("locking the log archive: %w", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
+		_ = lock.Close()
 		return nil, fault.New(fault.Refused, "Stop the other `landfall serve`, or give this one another folder.",
 			"locking the log archive %s: it is in use by another process: %w", filepath.Dir(path), err)
 	}

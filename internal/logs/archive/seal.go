@@ -33,7 +33,7 @@ func sealSegment(dir string, tail *segment) (*segment, error) {
 	sealed.refs.Store(1)
 	if err := sealed.writeSealed(lines); err != nil {
 		sealed.release()
-		os.Remove(path + ".tmp")
+		_ = os.Remove(path + ".tmp")
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return sealed, nil

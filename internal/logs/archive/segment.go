@@ -122,8 +122,8 @@ func createTail(dir string, number uint64, now time.Time) (*segment, error) {
 		return nil, err
 	}
 	if _, err := file.WriteString(magic); err != nil {
-		file.Close()
-		os.Remove(path)
+		_ = file.Close()
+		_ = os.Remove(path)
 		return nil, err
 	}
 	s := &segment{number: number, path: path, file: file, size: int64(len(magic)), born: now, numbers: map[Stream]uint32{}}
@@ -322,6 +322,6 @@ func (s *segment) acquire() { s.refs.Add(1) }
 // release closes the file with the last user.
 func (s *segment) release() {
 	if s.refs.Add(-1) == 0 {
-		s.file.Close() // written data is behind WriteAt's errors already
+		_ = s.file.Close() // written data is behind WriteAt's errors already
 	}
 }

@@ -107,7 +107,7 @@ func (c *container) open(ctx context.Context, r readRequest) (*stream, error) {
 	s.ReadCloser = body
 	if c.client.nodes.succeed(c.node) {
 		if err := c.mark(logs.MarkResumed, "node %s answers again", c.node); err != nil {
-			s.Close()
+			_ = s.Close()
 			return nil, errors.Join(errEmit, err)
 		}
 	}

@@ -44,10 +44,10 @@ func entry(environment, component, pod string, at time.Time, text string) Entry 
 func data() (entries []Entry) {
 	for i := range many {
 		at := base.Add(time.Duration(i) * time.Millisecond)
-		switch {
-		case i%3 == 0:
+		switch i % 3 {
+		case 0:
 			entries = append(entries, entry("staging", "web", "web-1", at, fmt.Sprint("GET /orders/", i)))
-		case i%3 == 1:
+		case 1:
 			entries = append(entries, entry("staging", "web", "web-2", at, fmt.Sprint("GET /cart/", i)))
 		default:
 			entries = append(entries, entry("staging", "worker", "worker-1", at, fmt.Sprint("job ", i)))

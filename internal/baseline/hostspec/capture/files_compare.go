@@ -117,15 +117,23 @@ func (c *fileCompare) changed(e *entry) bool {
 
 // Bounds of what is shown of a folder that nobody owns: below fewEntries in
 // total it is listed; otherwise its folders down to collapseDepth are, those
-// with more than manyEntries of their own not.
+// with more than manyEntries of their own not; deeper ones up to fewDeep.
 const (
 	fewEntries    = 20
 	manyEntries   = 20
 	collapseDepth = 2
+	fewDeep       = 8
 )
 
-// closedFolders are never opened.
-var closedFolders = []string{".git", ".hg", ".svn", "node_modules", "vendor", "__pycache__"}
+// closed says that a folder is never opened: repositories, and what package
+// managers of languages put there.
+func (c *fileCompare) closed(name string) bool {
+	switch path.Base(name) {
+	case ".git", ".hg", ".svn", "node_modules", "vendor", "__pycache__":
+		return true
+	}
+	return c.tree[name+"/objects"] != nil && c.tree[name+"/refs"] != nil && c.tree[name+"/HEAD"] != nil
+}
 
 // unmanagedFolder lists a folder that nobody owns, or writes it as one item.
 func (c *fileCompare) unmanagedFolder(name string, depth int) {
@@ -134,8 +142,8 @@ func (c *fileCompare) unmanagedFolder(name string, depth int) {
 		return
 	}
 	below := c.below(name)
-	collapse := depth >= collapseDepth || len(c.children[name]) > manyEntries || slices.Contains(closedFolders, path.Base(name))
-	if collapse && len(below) > 0 || slices.Contains(closedFolders, path.Base(name)) {
+	deep := depth >= collapseDepth && len(below) > fewDeep || len(c.children[name]) > manyEntries
+	if deep || c.closed(name) {
 		c.collapsed(c.tree[name], below)
 		return
 	}
