@@ -1,5 +1,9 @@
 package check
 
+// minCookie is the length from which a cookie's value is kept out of sight, in
+// bytes: shorter ones are no secret, and would hide the like everywhere.
+const minCookie = 6
+
 // captureAll keeps the values that later steps need.
 func (v *visit) captureAll(s *step, x *exchange) error {
 	for i := range s.captures {
@@ -9,7 +13,7 @@ func (v *visit) captureAll(s *step, x *exchange) error {
 			return err
 		}
 		v.values[c.name] = value
-		if c.Secret || c.Cookie != "" {
+		if c.Secret || c.Cookie != "" && len(value) >= minCookie {
 			v.redactor.add(c.name, value)
 		}
 	}

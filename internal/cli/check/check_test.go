@@ -90,6 +90,7 @@ func TestRun(t *testing.T) {
 		out  string
 	}{
 		{"another side", []string{good, "--address", address}, fault.ExitOK, "http://shop.invalid at " + address + ": 2 hold"},
+		{"two sides", []string{good, "--address", address, "--address", "127.0.0.1:1"}, fault.ExitNotHolding, "✗ fails    home › GET /  @ http://shop.invalid at 127.0.0.1:1\n    connecting to 127.0.0.1:1: connection refused"},
 		{"URL and host", []string{good, "--url", server.URL, "--host", "shop.invalid", "--all"}, fault.ExitOK, "✓ holds    log in › POST /login"},
 		{"resolved", []string{good, "--resolve", "shop.invalid:80=" + address}, fault.ExitOK, "2 hold"},
 		{"one of them", []string{good, "--address", address, "--only", "log*"}, fault.ExitOK, "1 holds"},

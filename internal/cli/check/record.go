@@ -50,6 +50,7 @@ A log-in needs a person: docs/guides/http-checks.md shows how to write one.`,
 	cmd.Flags().BoolVar(&flags.force, "force", false, "overwrite the file if it is there")
 	cmd.Flags().IntVar(&flags.depth, "depth", 2, "how many `links` away from the URL a page may be")
 	cmd.Flags().IntVar(&flags.most, "most", 50, "`addresses` to record at most")
+	cmd.Flags().StringVar(&flags.address, "address", "", "`address[:port]` to connect to, instead of what DNS says of the URL's host")
 	flags.add(cmd.Flags())
 	return cmd
 }

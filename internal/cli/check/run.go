@@ -29,7 +29,6 @@ type sideFlags struct {
 
 func (f *sideFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.host, "host", "", "`name` to ask for where the URL is an address: Host header, TLS and certificate go by it")
-	flags.StringVar(&f.address, "address", "", "`address[:port]` to connect to, instead of what DNS says of the URL's host")
 	flags.StringArrayVar(&f.resolve, "resolve", nil, "`HOST[:PORT]=ADDRESS[:PORT]` of another host; repeat it for more")
 	flags.BoolVar(&f.insecure, "insecure", false, "trust any certificate")
 	flags.StringVar(&f.caFile, "ca", "", "PEM `file` of authorities to trust besides the system's")
@@ -78,8 +77,9 @@ func (f *printFlags) print(c *command.Context, report result.Report, options res
 type runFlags struct {
 	sideFlags
 	printFlags
-	only     []string
-	parallel int
+	addresses []string
+	only      []string
+	parallel  int
 }
 
 func newRun(c *command.Context) *cobra.Command {
@@ -92,12 +92,14 @@ unknown; a step that does not hold ends its check. "-" reads standard input.
 
 The side that is checked can be told apart from its name, to test a new side
 before DNS leads there: --address connects elsewhere, --host asks a URL that is
-an address for a name. Secrets come from the environment variables and files
+an address for a name. Several addresses are checked one after the other, so that
+the old side and the new can be seen side by side. Secrets come from the environment variables and files
 that the checks name, and are never shown.
 
 Exit code 0: all hold. 1: something fails. 3: something is unknown.`,
 		Example: `  landfall check run checks.yaml
   landfall check run checks.yaml --address 10.0.0.7
+  landfall check run checks.yaml --address 10.0.0.7 --address 10.1.0.7:8080
   landfall check run checks.yaml --url http://10.0.0.7:8080 --host shop.example
   landfall check run checks.yaml --var user=demo --only 'login*' --all
   landfall check run checks/*.yaml --format junit > report.xml`,
@@ -106,6 +108,7 @@ Exit code 0: all hold. 1: something fails. 3: something is unknown.`,
 	}
 	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` to add paths to, instead of the document's")
 	flags.sideFlags.add(cmd.Flags())
+	cmd.Flags().StringArrayVar(&flags.addresses, "address", nil, "`address[:port]` to connect to, instead of what DNS says of the URL's host; repeat it for more sides")
 	cmd.Flags().StringArrayVar(&flags.vars, "var", nil, "`NAME=VALUE` of a variable, instead of the document's; repeat it for more")
 	cmd.Flags().StringSliceVar(&flags.only, "only", nil, "run only checks with these `names`; * stands for any characters")
 	cmd.Flags().IntVar(&flags.parallel, "parallel", 4, "`checks` to run at once")
@@ -119,14 +122,10 @@ func (f *runFlags) run(ctx context.Context, c *command.Context, files []string) 
 		return err
 	}
 	started := c.Clock()
-	step := c.Progress().Step("checking " + result.Clean(runners[0].Target()))
-	report, err := runAll(ctx, runners, step.Count)
+	report, err := runAll(ctx, c, runners)
 	if err != nil {
-		step.Fail(err)
 		return err
 	}
-	counts := report.Counts()
-	step.Done("%s", counts)
 	err = f.print(c, report, result.Options{
 		Name: "landfall check", Took: func() time.Duration { return c.Clock().Sub(started) },
 	})
@@ -136,10 +135,11 @@ func (f *runFlags) run(ctx context.Context, c *command.Context, files []string) 
 	if ctx.Err() != nil {
 		return fmt.Errorf("checking: %w", ctx.Err())
 	}
-	return counts.Err()
+	return report.Err()
 }
 
-// runners makes all files ready before the first request is made.
+// runners makes all files ready, for each side, before the first request is
+// made.
 func (f *runFlags) runners(c *command.Context, files []string) ([]*check.Runner, error) {
 	options, err := f.options(c)
 	if err != nil {
@@ -149,21 +149,25 @@ func (f *runFlags) runners(c *command.Context, files []string) ([]*check.Runner,
 	if options.Only, err = matcher(f.only); err != nil {
 		return nil, err
 	}
-	var runners []*check.Runner
-	for _, file := range files {
-		doc, err := read(c, file)
-		if err != nil {
+	documents := make([]*check.Document, len(files))
+	for i, file := range files {
+		if documents[i], err = read(c, file); err != nil {
 			return nil, err
 		}
-		options.ReadFile = besides(file, f.caFile)
-		runner, err := check.NewRunner(doc, options)
-		if errors.Is(err, check.ErrNoneSelected) && len(files) > 1 {
-			continue
+	}
+	var runners []*check.Runner
+	for _, address := range sides(f.addresses) {
+		for i, file := range files {
+			options.Address, options.ReadFile = address, besides(file, f.caFile)
+			runner, err := check.NewRunner(documents[i], options)
+			if errors.Is(err, check.ErrNoneSelected) && len(files) > 1 {
+				continue
+			}
+			if err != nil {
+				return nil, fault.Wrap(fault.Invalid, fmt.Errorf("%s: %w", result.Clean(file), err), fault.HintOf(err))
+			}
+			runners = append(runners, runner)
 		}
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, fmt.Errorf("%s: %w", result.Clean(file), err), fault.HintOf(err))
-		}
-		runners = append(runners, runner)
 	}
 	if len(runners) == 0 {
 		return nil, fault.New(fault.Invalid, "", "no check of these files is called %v", f.only)
@@ -171,21 +175,35 @@ func (f *runFlags) runners(c *command.Context, files []string) ([]*check.Runner,
 	return runners, nil
 }
 
-func runAll(ctx context.Context, runners []*check.Runner, count func(done, total int64, unit string)) (result.Report, error) {
-	var report result.Report
-	total := 0
-	for _, runner := range runners {
-		total += runner.Steps()
+// sides are the addresses, or the one that DNS knows.
+func sides(addresses []string) []string {
+	if len(addresses) == 0 {
+		return []string{""}
 	}
+	return addresses
+}
+
+// runAll runs each in turn.
+func runAll(ctx context.Context, c *command.Context, runners []*check.Runner) (result.Report, error) {
+	var report result.Report
 	for _, runner := range runners {
-		defer runner.Close()
+		step := c.Progress().Step("checking " + result.Clean(runner.Target()))
+		var counts result.Counts
 		err := runner.Stream(ctx, func(one result.Result) error {
 			report.Add(one)
-			count(int64(len(report.Results)), int64(total), "steps")
+			counts.Add(one.Answer)
+			step.Count(int64(counts.Total()), int64(runner.Steps()), "steps")
 			return nil
 		})
-		if err != nil {
+		runner.Close()
+		switch {
+		case err != nil:
+			step.Fail(err)
 			return report, err
+		case counts.Answer() != result.Holds:
+			step.Fail(counts.Err())
+		default:
+			step.Done("%s", counts)
 		}
 	}
 	return report, nil
