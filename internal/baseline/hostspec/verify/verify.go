@@ -120,13 +120,16 @@ func (v *Verifier) Beyond(facts *hostspec.Spec) []hostspec.Item {
 func (v *Verifier) item(expected *hostspec.Item, facts *hostspec.Spec) result.Result {
 	r := result.Result{Group: string(expected.Kind), Name: expected.Name}
 	fact, found := facts.Find(expected.Key)
+	here := found && !isGone(&fact)
 	switch reason := whyUnknown(expected, facts, found); {
 	case reason != "":
 		r.Reason = reason
-	case !found || isGone(&fact) && expected.Text("state") != fact.Text("state"):
-		v.gone(&r, expected)
-	case expected.Absent:
+	case isGone(expected) && here:
 		r.Answer, r.Expected, r.Actual = result.Fails, "not there", Describe(fact)
+	case isGone(expected):
+		r.Answer = result.Holds
+	case !here:
+		r.Answer, r.Expected, r.Actual = result.Fails, Describe(*expected), "not there"
 	default:
 		v.attributes(&r, expected, &fact, facts)
 	}
@@ -166,19 +169,11 @@ func whyUnseen(expected *hostspec.Item, facts *hostspec.Spec) string {
 	return "it was not looked at: it is not there, or as its package ships it"
 }
 
-// isGone says that a fact tells that the thing is not there.
-func isGone(fact *hostspec.Item) bool {
-	state := fact.Text("state")
-	return fact.Absent || fact.Kind == hostspec.File && (state == "missing" || state == "absent")
-}
-
-// gone answers for an item that the host does not have.
-func (v *Verifier) gone(r *result.Result, expected *hostspec.Item) {
-	if expected.Absent {
-		r.Answer = result.Holds
-		return
-	}
-	r.Answer, r.Expected, r.Actual = result.Fails, Describe(*expected), "not there"
+// isGone says that an item tells that the thing is not there: of a file that a
+// package ships it is missing.
+func isGone(item *hostspec.Item) bool {
+	state := item.Text("state")
+	return item.Absent || item.Kind == hostspec.File && (state == "missing" || state == "absent")
 }
 
 // attributes compares one by one and tells of those that do not hold.
