@@ -6,7 +6,8 @@ import (
 )
 
 // Kinds that Landfall captures, in the order of documents. A document may hold
-// others: they come last.
+// others: they come last. docs/spec/v1alpha1/hostspec.md says more of names and
+// attributes.
 const (
 	OS              Kind = "os"               // id, version, codename, arch, kernel: value
 	System          Kind = "system"           // hostname, timezone, locale variables, resolver: value
@@ -33,20 +34,20 @@ const (
 	File            Kind = "file"             // by path: state, type, mode, owner, group, size, sha256, target, package, entries
 	Command         Kind = "command"          // by name: path, package, calledBy
 	Firewall        Kind = "firewall"         // by "table chain position": rule
-	Certificate     Kind = "certificate"      // by path: subject, names, issuer, expires
-	NginxServer     Kind = "nginx-server"     // by "listen names": file
-	NginxLocation   Kind = "nginx-location"   // by "server modifier path": action
+	Certificate     Kind = "certificate"      // by path: subject, names, issuer, expires, key, selfSigned, chain, usedBy
+	NginxServer     Kind = "nginx-server"     // by "name:port": listen, names, defaultFor, protocol, file
+	NginxLocation   Kind = "nginx-location"   // by "server modifier path": server, inside, modifier, path, order, actions
 	NginxUpstream   Kind = "nginx-upstream"   // by name: servers
 	NginxSetting    Kind = "nginx-setting"    // by "context directive": value, default
-	NginxModule     Kind = "nginx-module"     // by name: kind
-	PHPSetting      Kind = "php-setting"      // by "sapi key": value, default
-	PHPExtension    Kind = "php-extension"    // by "sapi name": version
-	PHPPool         Kind = "php-pool"         // by "pool key": value
-	Postfix         Kind = "postfix"          // by parameter: value, default
-	SSHD            Kind = "sshd"             // by keyword: value, default
-	MySQLClient     Kind = "mysql-client"     // by "group option": value
+	NginxModule     Kind = "nginx-module"     // by name: kind, file
+	PHPSetting      Kind = "php-setting"      // by "sapi-series key" ("fpm-8.2 memory_limit"): value, default
+	PHPExtension    Kind = "php-extension"    // by "sapi-series name": version
+	PHPPool         Kind = "php-pool"         // by "sapi-series pool key": value, default
+	Postfix         Kind = "postfix"          // by parameter or "master service/type": value, default, maps
+	SSHD            Kind = "sshd"             // by keyword or "match condition": value, default
+	MySQLClient     Kind = "mysql-client"     // by "group option" or "file group option": value
 	RedisClient     Kind = "redis-client"     // by "file key": value
-	Logrotate       Kind = "logrotate"        // by path pattern: schedule, rotate, file
+	Logrotate       Kind = "logrotate"        // by path pattern: schedule, rotate, compress and so on, file
 	NTP             Kind = "ntp"              // by "daemon key": value
 )
 

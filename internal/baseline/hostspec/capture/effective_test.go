@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -149,5 +150,37 @@ func TestEffectiveConfigurationOfFilesAlone(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// row is a line of the table of kinds: kind, name, attributes.
+var row = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (.*) \\| (.*) \\|$")
+
+func TestSpecPageNamesEveryKindAndAttribute(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/spec/v1alpha1/hostspec.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attributes := map[hostspec.Kind]string{}
+	for _, match := range row.FindAllStringSubmatch(string(page), -1) {
+		attributes[hostspec.Kind(match[1])] = match[3]
+	}
+	for _, kind := range hostspec.Kinds {
+		if attributes[kind] == "" {
+			t.Errorf("no row of kind %s", kind)
+		}
+	}
+	for name := range effective {
+		source := sourceNamed(t, name)
+		for _, item := range parsed(t, source, shopInput(t, source)).Items {
+			for _, a := range item.Attributes {
+				if a.Name == "default" && strings.Contains(attributes[item.Kind], "*default*") {
+					continue
+				}
+				if !strings.Contains(attributes[item.Kind], "`"+a.Name+"`") {
+					t.Errorf("the row of %s lacks %s, which %s has", item.Kind, a.Name, item.Name)
+				}
+			}
+		}
 	}
 }
