@@ -35,7 +35,7 @@ const (
 	Command         Kind = "command"          // by name: path, package, calledBy
 	Firewall        Kind = "firewall"         // by "table chain position": rule
 	Certificate     Kind = "certificate"      // by path: subject, names, issuer, expires, key, selfSigned, chain, usedBy
-	NginxServer     Kind = "nginx-server"     // by "name:port": listen, names, defaultFor, protocol, file
+	NginxServer     Kind = "nginx-server"     // by "name:port": listen, names, defaultFor, protocol, order, file
 	NginxLocation   Kind = "nginx-location"   // by "server modifier path": server, inside, modifier, path, order, actions
 	NginxUpstream   Kind = "nginx-upstream"   // by name: servers
 	NginxSetting    Kind = "nginx-setting"    // by "context directive": value, default
