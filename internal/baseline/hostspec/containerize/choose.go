@@ -2,6 +2,7 @@ package containerize
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,17 +60,25 @@ type chooser struct {
 	rules  *triage.Rules
 	spec   *hostspec.Spec
 	owned  map[string]string // package by path
+	// modules of PHP that packages bring, as "mysqli.ini".
+	modules map[string]bool
 	// current are folders that a link "current" points at, and that link.
 	current map[string]string
 }
 
+// phpModule is the configuration of a module, there or linked to: 20-mysqli.ini.
+var phpModule = regexp.MustCompile(`^/etc/php/[^/]+/(?:mods-available|[^/]+/conf\.d)/(?:[0-9]+-)?([^/]+\.ini)$`)
+
 func choose(spec *hostspec.Spec, report *triage.Report, rules *triage.Rules, s *survey) *choice {
-	c := &chooser{survey: s, report: report, rules: rules, spec: spec, owned: map[string]string{}, current: map[string]string{}}
+	c := &chooser{survey: s, report: report, rules: rules, spec: spec, owned: map[string]string{}, modules: map[string]bool{}, current: map[string]string{}}
 	picked := &choice{shipped: map[string]bool{}, derived: map[string]bool{}}
 	picked.wanted, picked.packages = c.packages()
 	for name, list := range s.lists {
 		for _, file := range list {
 			c.owned[s.canonical(file)] = name
+			if hostspec.Like("/usr/share/php*.ini", file) {
+				c.modules[path.Base(file)] = true
+			}
 		}
 	}
 	c.findCurrent()
@@ -217,8 +226,13 @@ func isState(f triage.Finding) bool {
 }
 
 // byPackageScript says that a file of /etc is not people's work: the document,
-// which knows what package scripts made, lists neither it nor its folder.
+// which knows what package scripts made, lists neither it nor its folder. PHP's
+// modules are not in documents as files: those that packages bring have their
+// origin in /usr/share.
 func (c *chooser) byPackageScript(f hostFile) bool {
+	if m := phpModule.FindStringSubmatch(f.path); m != nil {
+		return c.modules[m[1]] && (f.kind == 'l' || strings.Contains(f.path, "/mods-available/"))
+	}
 	for dir := f.path; dir != "/"; dir = path.Dir(dir) {
 		if _, known := c.report.Find(hostspec.Key{Kind: hostspec.File, Name: dir}); known {
 			return false

@@ -180,6 +180,7 @@ const shipped = `==> nginx.list <==
 /etc/init.d/nginx
 ==> php8.2-fpm.list <==
 /usr/sbin/php-fpm8.2
+/usr/share/php8.2-fpm/a/a.ini
 /etc/php/8.2/fpm/pool.d/www.conf
 ==> php8.2-cli.list <==
 /usr/bin/php8.2
@@ -212,6 +213,10 @@ func shop(t testing.TB) *host {
 		"/etc/nginx/ssl/shop.example.key":             file("-----BEGIN " + "PRIVATE KEY-----\n"),
 		"/etc/nginx/ssl/shop.example.crt":             file("-----BEGIN CERTIFICATE-----\n"),
 		"/etc/php/8.2/fpm/pool.d/shop.conf":           file(read(t, "fpm-shop.conf")),
+		"/etc/php/8.2/mods-available/shop.ini":        file("memory_limit = 1G\n"),
+		"/etc/php/8.2/fpm/conf.d/20-a.ini":            {kind: 'l', content: "/etc/php/8.2/mods-available/a.ini", mode: 0o777},
+		"/etc/php/8.2/fpm/conf.d/99-shop.ini":         {kind: 'l', content: "/etc/php/8.2/mods-available/shop.ini", mode: 0o777},
+		"/etc/php/8.2/fpm/conf.d/vendor.ini":          file("vendor.license = \"0123456789\"\n"),
 		"/etc/php/8.2/mods-available/a.ini":           file("extension=a.so\n"),
 		"/etc/default/php-fpm8.2":                     file("# by hand\nexport APP_ENV=production\nexport SHOP_API_KEY=7f3c9e1ab4d84f0f9c51\n"),
 		"/etc/timezone":                               file("Asia/Tokyo\n"),
@@ -286,7 +291,7 @@ func TestShop(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, "shop/"+name, string(text))
-		for _, secret := range []string{"lamps4ever", "7f3c9e1ab4d8", "$apr1$", "PRIVATE KEY"} {
+		for _, secret := range []string{"lamps4ever", "7f3c9e1ab4d8", "$apr1$", "PRIVATE KEY", "0123456789\""} {
 			if bytes.Contains(text, []byte(secret)) {
 				t.Errorf("%s holds the secret %s", name, secret)
 			}

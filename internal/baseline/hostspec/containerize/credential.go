@@ -37,6 +37,9 @@ var privateKey = []byte("PRIVATE KEY-----")
 // quotes is the third group, another the fourth.
 var assignment = regexp.MustCompile(`['"]?\b([A-Za-z_][\w.-]*)['"]?\]?\s*(?:=>|=|:)\s*(?:["']([^"'\n]*)["']|([^\s"';,]+))`)
 
+// licence is the name of a key of a vendor.
+var licence = regexp.MustCompile(`(?i)licen[cs]e(_?key)?$`)
+
 // credential says what in a file looks like a private key or another credential
 // and where, or "" where nothing does. It never gives the value.
 func credential(file string, content []byte) string {
@@ -75,7 +78,7 @@ func credentialLine(line string, settings bool) string {
 	}
 	for _, m := range assignment.FindAllStringSubmatch(line, -1) {
 		value := m[2] + m[3]
-		if len(value) >= 4 && !strings.ContainsAny(value[:1], "$%{<") && !strings.ContainsAny(m[3], "([{") && secret.Named(m[1]) && secret.Looks(m[1], value) {
+		if len(value) >= 4 && !strings.ContainsAny(value[:1], "$%{<") && !strings.ContainsAny(m[3], "([{") && (secret.Named(m[1]) && secret.Looks(m[1], value) || licence.MatchString(m[1])) {
 			return m[1]
 		}
 	}

@@ -15,7 +15,8 @@ var kept = map[hostspec.Kind][]string{
 	hostspec.LanguagePackage: {"version"},
 	hostspec.User:            {"uid", "gid"},
 	hostspec.File:            {"type", "sha256", "target"},
-	hostspec.NginxLocation:   {"action"},
+	hostspec.NginxServer:     {"names"},
+	hostspec.NginxLocation:   {"path", "actions"},
 	hostspec.NginxUpstream:   {"servers"},
 	hostspec.NginxSetting:    {hostspec.ValueAttribute},
 	hostspec.PHPSetting:      {hostspec.ValueAttribute},
@@ -27,6 +28,7 @@ var kept = map[hostspec.Kind][]string{
 // logs go, where TLS ends, and what the container's runtime sets.
 var adapted = []string{
 	"os/kernel", "os/arch", "os/name",
+	"nginx-server/*:443", // becomes plain HTTP
 	"nginx-setting/* user", "nginx-setting/* pid", "nginx-setting/* daemon", "nginx-setting/* error_log", "nginx-setting/* access_log", "nginx-setting/* ssl*",
 	"php-setting/* error_log", "php-setting/* phar.*", "php-setting/* cli.prompt",
 	"php-pool/* user", "php-pool/* group", "php-pool/* pid", "php-pool/* daemonize", "php-pool/*error_log*", "php-pool/* slowlog", "php-pool/* access.log",
