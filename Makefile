@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs clean prerequisites example
+.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -63,6 +63,10 @@ bench-env: build ## Environments against kubectl, and a hundred at once
 
 bench-logs: build ## Log lines a second against stern
 	go run ./bench/logs
+
+bench-spec: build ## Host specs against Serverspec and goss, fleets, a full capture
+	@hack/prerequisites.sh ruby-serverspec
+	go run ./bench/spec
 
 ##### Tidy
 

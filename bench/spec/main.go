@@ -1,0 +1,100 @@
+// Command spec measures `landfall spec` on servers of the legacy shop, beside
+// the tools that people use for the same: the same 1,000 checks with Serverspec
+// over SSH and with goss on the host itself, fleets of up to 400 hosts, and how
+// long a full capture takes. Run it by `make bench-spec`, as root.
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+type options struct {
+	landfall string
+	goss     string
+	checks   int
+	times    int
+	fleets   string
+	parallel int
+	skip     string
+}
+
+func main() {
+	log.SetFlags(log.Ltime)
+	opts := options{}
+	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`")
+	flag.StringVar(&opts.goss, "goss", "", "the goss `binary` to compare with; by default the version of the tests is built")
+	flag.IntVar(&opts.checks, "checks", 1000, "how many checks")
+	flag.IntVar(&opts.times, "times", 7, "how often each tool that takes seconds runs")
+	flag.StringVar(&opts.fleets, "fleets", "40,200,400", "sizes of fleets")
+	flag.IntVar(&opts.parallel, "parallel", 8, "how many hosts at once")
+	flag.StringVar(&opts.skip, "skip", "", "parts to leave out: serverspec, goss, fleet, capture")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, opts); err != nil {
+		log.Print("bench-spec: ", err)
+		stop()
+		os.Exit(3)
+	}
+}
+
+func run(ctx context.Context, opts options) (err error) {
+	b, err := setUp(ctx, opts)
+	if b != nil {
+		defer func() { err = cmp.Or(err, b.tearDown()) }()
+	}
+	if err != nil {
+		return err
+	}
+	parts := []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"capture", b.capture},
+		{"goss", b.againstGoss},
+		{"serverspec", b.againstServerspec},
+		{"fleet", b.fleet},
+	}
+	for _, part := range parts {
+		if slices.Contains(strings.Split(opts.skip, ","), part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// figure prints a result; holds says whether the goal is met.
+func figure(name string, value float64, unit, goal string, holds bool) {
+	verdict := "short"
+	if holds {
+		verdict = "holds"
+	}
+	fmt.Printf("BENCH %s %s %s goal %s %s\n", name, strconv.FormatFloat(value, 'f', digits(value), 64), unit, goal, verdict)
+}
+
+// digits gives small values two places.
+func digits(value float64) int {
+	if value < 100 {
+		return 2
+	}
+	return 0
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
