@@ -114,9 +114,7 @@ func (r *recorder) page(f found, x, again *exchange) []BodyCondition {
 				conditions = append(conditions, condition)
 			}
 		}
-		if form.Find("input[type=password]").Length() > 0 && !slices.Contains(r.forms, f.address.RequestURI()) {
-			r.forms = append(r.forms, f.address.RequestURI())
-		}
+		r.remember(f.address, form)
 	})
 	return conditions
 }
@@ -133,10 +131,7 @@ var simple = regexp.MustCompile(`^[\w./:-]+(\[\w*\])*$`)
 
 // formConditions expect a form and its fields by name.
 func formConditions(form *goquery.Selection) []BodyCondition {
-	css := "form"
-	if action, ok := form.Attr("action"); ok && simple.MatchString(action) {
-		css += `[action="` + action + `"]`
-	}
+	css := formCSS(form)
 	conditions := []BodyCondition{{Selector: Selector{CSS: css}}}
 	form.Find("input[name], select[name], textarea[name]").Each(func(_ int, field *goquery.Selection) {
 		if name := field.AttrOr("name", ""); simple.MatchString(name) && len(conditions) <= maxFields {
@@ -144,6 +139,14 @@ func formConditions(form *goquery.Selection) []BodyCondition {
 		}
 	})
 	return conditions
+}
+
+// formCSS selects a form.
+func formCSS(form *goquery.Selection) string {
+	if action, ok := form.Attr("action"); ok && simple.MatchString(action) {
+		return `form[action="` + action + `"]`
+	}
+	return "form"
 }
 
 // follow queues what an answer leads to on the same site: redirects, links, and

@@ -39,7 +39,7 @@ func (s *shop) form(w http.ResponseWriter, _ *http.Request) {
 	token := fmt.Sprintf("csrf-%d", s.tokens.Add(1))
 	http.SetCookie(w, &http.Cookie{Name: "form", Value: token, HttpOnly: true})
 	w.Header().Set("Content-Type", "text/html")
-	fmt.Fprintf(w, `<form method=post action=/account><input name=user><input type=hidden name=_csrf value="%s"></form>`, token)
+	fmt.Fprintf(w, `<form method=post action=/login><input name=user><input type=password name=password><input type=hidden name=_csrf value="%s"></form>`, token)
 }
 
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ checks:
   - request: GET /login
     capture: {next: {css: form, attribute: action}}
   - request: GET ${next}
-    expect: {redirect: /login}
+    expect: {body: [{css: form}]}
 - name: order by API
   steps:
   - request: {path: /api/orders, json: {user: '${user}', items: [{n: 1, note: 'for ${user}'}]}}

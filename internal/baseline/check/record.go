@@ -18,6 +18,10 @@ type RecordOptions struct {
 	Options
 	// Depth is how many links away from the start a page may be; 2 by default.
 	Depth int
+	// User is who logs in, with the password in the environment variable
+	// PasswordEnv: the first form that asks for one is sent, twice. Without a
+	// user nothing is sent.
+	User, PasswordEnv string
 	// Most is how many addresses are recorded at most; 50 by default.
 	Most     int
 	Progress progress.Reporter
@@ -36,8 +40,8 @@ type Recording struct {
 	Left int
 }
 
-// Record drafts checks from a running site. It asks only by GET, only the site
-// itself, each address twice, to keep what does not change by itself: status,
+// Record drafts checks from a running site. It asks only by GET (but for a
+// log-in, where a user is given), only the site itself, each address twice, to keep what does not change by itself: status,
 // title, forms, the headers that matter to browsers and caches, and where
 // redirects lead. Links whose words say that they change something are left
 // alone. Errors are fault.Invalid, or fault.Failed where the first address gives
@@ -52,6 +56,13 @@ func Record(ctx context.Context, o RecordOptions) (*Recording, error) {
 	if err := r.crawl(ctx, step); err != nil {
 		step.Fail(err)
 		return nil, fmt.Errorf("recording %s: %w", r.visit.Target(), err)
+	}
+	if o.User != "" {
+		if err := r.logIn(ctx, &o); err != nil {
+			step.Fail(err)
+			return nil, err
+		}
+		r.forms = nil
 	}
 	r.certificate()
 	step.Done("%d checks", len(r.document.Checks))
@@ -69,6 +80,7 @@ type recorder struct {
 	variants         map[string]int  // by path: how many queries it was queued with
 	assets           map[string]int  // by kind of asset: how many were queued
 	forms, elsewhere []string
+	login            *login
 	days             int // for which the certificate is valid; below zero without TLS
 	names            []string
 }

@@ -168,3 +168,47 @@ func TestRecordingWhatIsNotThere(t *testing.T) {
 		t.Errorf("no address: %v", err)
 	}
 }
+
+func TestRecordingALogin(t *testing.T) {
+	s := newShop(t)
+	options := RecordOptions{Options: Options{URL: s.URL + "/login", Getenv: password("open sesame")}, User: "demo", PasswordEnv: "PASSWORD"}
+	recording, err := Record(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := recording.Document.Encode(&text); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), "sesame") {
+		t.Errorf("the password was written:\n%s", &text)
+	}
+	doc, err := Parse(bytes.NewReader(text.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]result.Answer{"open sesame": result.Holds, "open barley": result.Fails} {
+		runner, err := NewRunner(doc, Options{Getenv: password(secret), Only: func(name string) bool { return name == "log in" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report := runner.Run(t.Context())
+		if got := report.Counts().Answer(); got != want || len(report.Results) != 3 {
+			t.Errorf("with %s it %v, want %v: %+v\n%s", secret, got, want, report.Results, &text)
+		}
+		runner.Close()
+	}
+	options.Getenv = password("wrong")
+	if _, err := Record(t.Context(), options); fault.ClassOf(err) != fault.Failed || !strings.Contains(err.Error(), "401") {
+		t.Errorf("a wrong password: %v", err)
+	}
+	options.Getenv = password("")
+	if _, err := Record(t.Context(), options); fault.ClassOf(err) != fault.Invalid {
+		t.Errorf("no password: %v", err)
+	}
+	options.URL = s.URL + "/api/orders/1"
+	options.Getenv = password("open sesame")
+	if _, err := Record(t.Context(), options); err == nil || !strings.Contains(err.Error(), "no form was found") {
+		t.Errorf("no form: %v", err)
+	}
+}

@@ -22,6 +22,8 @@ type recordFlags struct {
 	depth  int
 	most   int
 	force  bool
+
+	user, passwordEnv string
 }
 
 func newRecord(c *command.Context) *cobra.Command {
@@ -36,9 +38,13 @@ same is expected.
 
 Only the site itself is asked, and only by GET. Links are left alone that say
 nofollow, or whose words say that they change something (log out, delete, add).
-A log-in needs a person: docs/guides/http-checks.md shows how to write one.`,
+
+With --user, the first form that asks for a password is sent with that user and
+the password in the environment variable that --password-env names, and the
+log-in becomes a check of several steps. The password is not written.`,
 		Example: `  landfall check record https://shop.example -o checks.yaml
   landfall check record http://10.0.0.7:8080/ --host shop.example --depth 3
+  landfall check record https://shop.example --user demo --password-env SHOP_PASSWORD
   landfall check record https://shop.example | landfall check run - --address 10.0.0.7`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,6 +57,8 @@ A log-in needs a person: docs/guides/http-checks.md shows how to write one.`,
 	cmd.Flags().IntVar(&flags.depth, "depth", 2, "how many `links` away from the URL a page may be")
 	cmd.Flags().IntVar(&flags.most, "most", 50, "`addresses` to record at most")
 	cmd.Flags().StringVar(&flags.address, "address", "", "`address[:port]` to connect to, instead of what DNS says of the URL's host")
+	cmd.Flags().StringVar(&flags.user, "user", "", "`name` to log in with")
+	cmd.Flags().StringVar(&flags.passwordEnv, "password-env", "SITE_PASSWORD", "environment `variable` that holds the user's password")
 	flags.add(cmd.Flags())
 	return cmd
 }
@@ -65,6 +73,7 @@ func (f *recordFlags) run(ctx context.Context, c *command.Context) error {
 	}
 	recording, err := check.Record(ctx, check.RecordOptions{
 		Options: options, Depth: max(f.depth, 1), Most: max(f.most, 1), Progress: c.Progress(),
+		User: f.user, PasswordEnv: f.passwordEnv,
 	})
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func (f *recordFlags) free() error {
 // say tells what a person should know of the draft.
 func (f *recordFlags) say(c *command.Context, recording *check.Recording) {
 	for _, form := range recording.Forms {
-		c.Progress().Note("%s asks for a password: add a check that logs in", result.Clean(form))
+		c.Progress().Note("%s asks for a password: --user records the log-in", result.Clean(form))
 	}
 	for _, site := range recording.Elsewhere {
 		c.Progress().Note("it redirects to %s, another site: record that, too", result.Clean(site))
