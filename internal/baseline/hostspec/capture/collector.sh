@@ -9,10 +9,29 @@ IFS='
 '
 umask 077
 cd / || exit 1
-if timeout -s KILL 5 true 2>/dev/null; then
+# limit SECONDS COMMAND…: kills what takes longer. BusyBox's timeout leaves a
+# process behind that holds the output open, so there it is done by hand.
+if timeout --version >/dev/null 2>&1; then
 	limit() { timeout -s KILL "$@"; }
 else
-	limit() { shift; "$@"; }
+	limit() {
+		t=$1
+		shift
+		"$@" &
+		p=$!
+		(
+			trap 'kill "$n"; exit' TERM
+			sleep "$t" &
+			n=$!
+			wait "$n"
+			kill -9 "$p"
+		) >/dev/null 2>&1 3>&- 4>&- &
+		w=$!
+		wait "$p"
+		c=$?
+		kill "$w" 2>/dev/null
+		return "$c"
+	}
 fi
 
 # frame starts a part of the stream; what follows belongs to it.

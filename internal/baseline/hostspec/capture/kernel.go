@@ -74,6 +74,9 @@ func parseSysctl(in *Input, out *Builder) {
 				continue
 			}
 		}
+		if key == "kernel.hostname" || key == "kernel.domainname" {
+			continue // system/hostname says it
+		}
 		value := sysctlValue(values[key])
 		if why := volatileReason(key); why != "" {
 			value = hostspec.VolatileBecause(why)

@@ -25,7 +25,8 @@ grep -E '^(Package|Status|Version|Architecture):' /var/lib/dpkg/status`},
 			// take longer than all the rest.
 			{ID: "lists", Script: `find /var/lib/apt/lists -maxdepth 1 -name '*_Packages' -size -4000k 2>/dev/null | sort | while IFS= read -r f; do
 echo "List: ${f##*/}"; grep -E '^(Package|Version):' "$f"; done`},
-			{ID: "rpm", Script: `rpm -qa --qf '%{NAME}\t%{EPOCH}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{VENDOR}\n'`},
+			{ID: "rpm", Script: `rpm --version >/dev/null 2>&1 || exit 127
+rpm -qa --qf '%{NAME}\t%{EPOCH}\t%{VERSION}-%{RELEASE}\t%{ARCH}\t%{VENDOR}\n'`},
 		},
 		Parse: parsePackages,
 	}

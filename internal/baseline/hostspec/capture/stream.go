@@ -199,6 +199,11 @@ func (r *reading) notes(id, content string) error {
 func (r *reading) exit(rest string) error {
 	code, id, _ := strings.Cut(rest, " ")
 	out, begun := r.outcomes[id]
+	if begun && code == "" {
+		out.err = errors.New("it could not be started")
+		r.outcomes[id] = out
+		return nil
+	}
 	exit, err := strconv.Atoi(code)
 	if !begun || err != nil {
 		return fmt.Errorf("exit code %q of no section", hostspec.Clean(clip(rest, 100)))
