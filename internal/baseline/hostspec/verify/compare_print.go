@@ -87,39 +87,18 @@ func short(name string, value hostspec.Value) hostspec.Value {
 	return value
 }
 
-// maxUnknown bounds how many are shown one by one.
-const maxUnknown = 10
-
 func (d *Difference) writeUnknown(b *strings.Builder, p painter) {
 	if len(d.Unknown) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n%s\n", p.in("unknown", bold))
-	for i, u := range d.Unknown {
-		if i == maxUnknown {
-			fmt.Fprintf(b, "  … %d more\n", len(d.Unknown)-i)
-			break
-		}
-		name := string(u.Kind)
-		if u.Name != "" {
-			name += " › " + u.Name
-		}
-		if u.Attribute != "" && u.Attribute != hostspec.ValueAttribute {
-			name += " " + u.Attribute
-		}
-		fmt.Fprintf(b, "  %s  %s\n", p.paint("? "+result.Clean(name), result.Unknown), oneLine(u.Reason))
+	for _, u := range d.Unknown[:min(len(d.Unknown), maxUnknown)] {
+		fmt.Fprintf(b, "  %s  %s\n", p.paint("? "+title(u.Kind, u.Name, u.Attribute), result.Unknown), oneLine(u.Reason))
 	}
+	writeMore(b, len(d.Unknown)-maxUnknown)
 }
 
-func (d *Difference) answer() result.Answer {
-	switch {
-	case len(d.Changes) > 0:
-		return result.Fails
-	case len(d.Unknown) > 0:
-		return result.Unknown
-	}
-	return result.Holds
-}
+func (d *Difference) answer() result.Answer { return answerOf(len(d.Changes), len(d.Unknown)) }
 
 func (d *Difference) summary() string {
 	counts := map[How]int{}

@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
+	"github.com/landfall-dev/landfall/internal/baseline/result"
 )
 
 // Describe is an item for people, on one line.
@@ -58,4 +60,36 @@ func label(name string) string {
 		return ""
 	}
 	return name + " "
+}
+
+// title names a kind, an item or an attribute in a line of its own.
+func title(kind hostspec.Kind, name, attribute string) string {
+	text := result.Clean(string(kind))
+	if name != "" {
+		text += " › " + result.Clean(name)
+	}
+	if attribute != "" && attribute != hostspec.ValueAttribute {
+		text += " " + result.Clean(attribute)
+	}
+	return text
+}
+
+// maxUnknown bounds how many unknown facts are shown one by one.
+const maxUnknown = 10
+
+func writeMore(b *strings.Builder, n int) {
+	if n > 0 {
+		fmt.Fprintf(b, "    … %d more\n", n)
+	}
+}
+
+// answerOf is the answer to whether things are the same.
+func answerOf(differ, unknown int) result.Answer {
+	switch {
+	case differ > 0:
+		return result.Fails
+	case unknown > 0:
+		return result.Unknown
+	}
+	return result.Holds
 }

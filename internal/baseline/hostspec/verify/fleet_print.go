@@ -37,13 +37,7 @@ func (d *Drift) Write(w io.Writer, color bool) error {
 	return err
 }
 
-func (d *Deviation) title() string {
-	title := result.Clean(string(d.Kind)) + " › " + result.Clean(d.Name)
-	if d.Attribute != "" && d.Attribute != hostspec.ValueAttribute {
-		title += " " + result.Clean(d.Attribute)
-	}
-	return title
-}
+func (d *Deviation) title() string { return title(d.Kind, d.Name, d.Attribute) }
 
 func (d *Drift) writeDeviation(b *strings.Builder, p painter, deviation *Deviation, width int, columns bool) {
 	b.WriteString(p.in(pad(deviation.title(), width), bold))
@@ -94,20 +88,10 @@ func (d *Drift) writeUnknown(b *strings.Builder, p painter) {
 		return
 	}
 	fmt.Fprintf(b, "%s\n", p.in("unknown", bold))
-	for i, u := range d.Unknown {
-		if i == maxUnknown {
-			fmt.Fprintf(b, "    … %d more\n", len(d.Unknown)-i)
-			break
-		}
-		name := string(u.Kind)
-		if u.Name != "" {
-			name += " › " + u.Name
-		}
-		if u.Attribute != "" && u.Attribute != hostspec.ValueAttribute {
-			name += " " + u.Attribute
-		}
-		fmt.Fprintf(b, "    %s  %s: %s (%s)\n", p.answer(result.Unknown), result.Clean(name), oneLine(u.Reason), joined(u.Hosts))
+	for _, u := range d.Unknown[:min(len(d.Unknown), maxUnknown)] {
+		fmt.Fprintf(b, "    %s  %s: %s (%s)\n", p.answer(result.Unknown), title(u.Kind, u.Name, u.Attribute), oneLine(u.Reason), joined(u.Hosts))
 	}
+	writeMore(b, len(d.Unknown)-maxUnknown)
 }
 
 // writeHosts sums up: who deviates how often, then what was compared.
@@ -147,12 +131,4 @@ func (d *Drift) writeHosts(b *strings.Builder, p painter) {
 	fmt.Fprintln(b, p.paint(line, d.answer()))
 }
 
-func (d *Drift) answer() result.Answer {
-	switch {
-	case len(d.Deviations) > 0:
-		return result.Fails
-	case len(d.Unknown) > 0:
-		return result.Unknown
-	}
-	return result.Holds
-}
+func (d *Drift) answer() result.Answer { return answerOf(len(d.Deviations), len(d.Unknown)) }
