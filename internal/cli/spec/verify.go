@@ -9,6 +9,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture"
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec/triage"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
 	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -21,7 +22,9 @@ type verifyFlags struct {
 	only   []string
 	exact  bool
 	all    bool
-	format result.Format
+	// triaged leaves only what must hold in a container.
+	triaged bool
+	format  result.Format
 }
 
 func newVerify(c *command.Context) *cobra.Command {
@@ -42,6 +45,7 @@ the items that do not hold everywhere.`,
 		Example: `  landfall spec verify web1.yaml --target ssh://deploy@web2
   landfall spec verify web1.yaml --target 'web{2..4}' --only package --only 'php-*/*'
   landfall spec verify web1.yaml --targets hosts.txt --parallel 40
+  landfall spec verify web1.yaml --triaged --target pod://shop/shop-7d9f/php
   landfall spec verify web1.yaml --target image://registry.example.org/shop:1.4 --format junit`,
 		Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,6 +57,7 @@ the items that do not hold everywhere.`,
 	cmd.Flags().StringArrayVar(&flags.target, "target", nil, "`target` to verify; may be given again")
 	cmd.Flags().StringArrayVar(&flags.only, "only", nil, "verify only items like this `pattern`: package, package/nginx, 'file//etc/*'; may be given again")
 	cmd.Flags().BoolVar(&flags.exact, "exact", false, "what the document does not mention of its kinds fails, too")
+	cmd.Flags().BoolVar(&flags.triaged, "triaged", false, "verify only what must hold in a container made of the host: what triage calls image or config")
 	cmd.Flags().BoolVar(&flags.all, "all", false, "show also what holds")
 	cmd.Flags().Var(&flags.format, "format", "`format` of the results: table, json, junit or tap")
 	return cmd
@@ -62,6 +67,9 @@ func (f *verifyFlags) run(ctx context.Context, c *command.Context, path string, 
 	expected, err := readDocument(c, path)
 	if err != nil {
 		return err
+	}
+	if f.triaged {
+		expected = triage.Expectation(expected, triage.Run(expected, triage.BuiltIn()), nil)
 	}
 	verifier := verify.New(expected, f.only...)
 	if verifier.Size() == 0 {

@@ -38,8 +38,11 @@ var adapted = []string{
 // Expectation is the part of a document that must hold in the container made
 // of the host: what the triage says belongs to the image or is configuration.
 // elsewhere names files that are in the container with another content, or not
-// at all.
+// at all; nil takes all configuration for such.
 func Expectation(spec *hostspec.Spec, report *Report, elsewhere func(path string) bool) *hostspec.Spec {
+	if elsewhere == nil {
+		elsewhere = func(path string) bool { return report.Class(hostspec.Key{Kind: hostspec.File, Name: path}) == Config }
+	}
 	expected := &hostspec.Spec{Host: spec.Host, Salt: spec.Salt}
 	for _, f := range report.Findings {
 		attributes, known := kept[f.Kind]
