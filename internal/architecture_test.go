@@ -40,6 +40,7 @@ var rules = []rule{
 	{in: "internal/frontdoor", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/logs", "internal/platform", "github.com/spf13/cobra"}, why: "a domain knows no commands, controllers or other domains"},
 	{in: "internal/image", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/logs", "internal/platform", "internal/kube", "k8s.io/client-go", "github.com/spf13/cobra"}, why: "images are made without a cluster"},
 	{in: "internal/localcluster", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/kube", "k8s.io", "github.com/spf13/cobra"}, why: "localkube is a process behind flags and a readiness line"},
+	{in: "internal/legacyhost", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/baseline", "internal/kube", "k8s.io", "github.com/spf13/cobra"}, why: "servers are made without knowing what will be done with them"},
 	{in: "internal/controller", not: []string{"internal/cli", "internal/web", "github.com/spf13/cobra"}, why: "controllers and commands do not know each other"},
 	{in: "internal/cli", except: []string{"internal/cli/serve", "internal/cli/frontdoor"}, not: []string{"internal/controller", "internal/web"}, why: "commands change objects; the controllers follow"},
 	{in: "internal", not: []string{"localkube", "cmd", "examples"}, why: "localkube is a separate program, and main is on top"},

@@ -241,7 +241,7 @@ func (m *Manager) hosts() ([]Host, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing the legacy hosts: %w", err)
 	}
-	var all []Host
+	all := []Host{} // a list, also for programs, when there is none
 	for _, entry := range entries {
 		h, err := m.readHost(entry.Name())
 		if errors.Is(err, fs.ErrNotExist) {

@@ -122,35 +122,37 @@ func TestOneServerDrifted(t *testing.T) {
 
 // deviation is an item or attribute that is not alike on all hosts.
 type deviation struct {
-	Kind   string `json:"kind"`
-	Name   string `json:"name"`
-	Values []struct {
-		Hosts []string `json:"hosts"`
-	} `json:"values"`
+	Kind   string  `json:"kind"`
+	Name   string  `json:"name"`
+	Values []value `json:"values"`
 }
 
-// only says that one host deviates and the others are alike.
+type value struct {
+	Hosts []string `json:"hosts"`
+}
+
+// only says that just the target deviates and the others are alike.
 func (d deviation) only(target string) bool {
-	return len(d.Values) == 2 && slices.ContainsFunc(d.Values, func(v struct {
-		Hosts []string `json:"hosts"`
-	}) bool {
-		return slices.Equal(v.Hosts, []string{target})
-	})
+	return len(d.Values) == 2 && slices.ContainsFunc(d.Values, func(v value) bool { return slices.Equal(v.Hosts, []string{target}) })
 }
 
 func TestTheFleetFindsTheDriftWithoutAReference(t *testing.T) {
 	hosts, config := fleet(t)
-	drifted := hosts["web3"].Targets[0]
-	out, code := landfall(t, "spec", "fleet", "--ssh-config", config, hosts["web1"].Targets[0], hosts["web2"].Targets[0], drifted, "-o", "json")
+	out, code := landfall(t, "spec", "fleet", "--ssh-config", config,
+		hosts["web1"].Targets[0], hosts["web2"].Targets[0], hosts["web3"].Targets[0], "-o", "json")
 	var report struct {
+		Hosts      []string    `json:"hosts"`
 		Deviations []deviation `json:"deviations"`
 	}
 	if err := json.Unmarshal(out, &report); err != nil {
 		t.Fatalf("exit code %d: %v", code, err)
 	}
+	if code != 1 || len(report.Hosts) != 3 {
+		t.Fatalf("exit code %d for %v, want 1 for three hosts", code, report.Hosts)
+	}
 	found := map[string]bool{}
 	for _, d := range report.Deviations {
-		if d.only(drifted) {
+		if d.only(report.Hosts[2]) {
 			found[d.Kind+"/"+d.Name] = true
 		}
 	}
