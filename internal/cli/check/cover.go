@@ -176,7 +176,9 @@ func parseNginx(name string, text []byte) (*nginx.Tree, error) {
 		files = filesBelow(filepath.Dir(main))
 	}
 	files[main] = string(text)
-	return nginx.Parse(main, files)
+	return nginx.Parse(main, files, func(pattern string) bool {
+		return strings.HasPrefix(pattern, filepath.Dir(main)+string(filepath.Separator))
+	})
 }
 
 // filesBelow reads a configuration's folder. What cannot be read shows as a

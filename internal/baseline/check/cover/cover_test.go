@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,7 +49,7 @@ stream { server { listen 5432; proxy_pass db; } }
 // servers reads a configuration by way of a document, as a captured host comes.
 func servers(t *testing.T, config string) []nginx.Server {
 	t.Helper()
-	tree, err := nginx.Parse("/etc/nginx/nginx.conf", nginx.Files{"/etc/nginx/nginx.conf": config})
+	tree, err := nginx.Parse("/etc/nginx/nginx.conf", nginx.Files{"/etc/nginx/nginx.conf": config}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,13 @@ func TestExpressionsThatCannotBeRead(t *testing.T) {
 	if r := coverage.Report.Results[0]; r.Answer.String() != "unknown" || !strings.Contains(r.Reason, "cannot be read") {
 		t.Errorf("%+v", r)
 	}
-	address, _ := url.Parse("http://x/a")
+	slow := servers(t, `http { server { location ~ "^/(?=a)(a+)+$" { return 200; } } }`)
+	address, _ := url.Parse("http://x/" + strings.Repeat("a", 40) + "!")
+	started := time.Now()
+	coverage = Measure(slow, []check.Requested{{Check: "a", URL: address}, {Check: "b", URL: address}, {Check: "c", URL: address}})
+	if r := coverage.Report.Results[0]; r.Answer.String() != "unknown" || !strings.Contains(r.Reason, "too long") || time.Since(started) > 3*maxMatch {
+		t.Errorf("after %s: %+v", time.Since(started), r)
+	}
 	if found := newSite(nil).server(address); found != nil {
 		t.Errorf("no server is there, but %v was chosen", found)
 	}

@@ -184,3 +184,15 @@ func TestSpecPageNamesEveryKindAndAttribute(t *testing.T) {
 		}
 	}
 }
+
+// The files alone cannot tell what an include elsewhere holds.
+func TestIncludesElsewhereMakeNginxUnknownInAnImage(t *testing.T) {
+	source := sourceNamed(t, "nginx")
+	in := shopInput(t, source)
+	in.Image, in.outcomes = true, nil
+	spec := parsed(t, source, in)
+	want := "/etc/nginx/sites-enabled/shop:26: include /var/www/shop/current/config/*.conf: not among the files that were read"
+	if got := spec.Unknown[hostspec.NginxLocation]; got != want {
+		t.Errorf("unknown %q, want %q", got, want)
+	}
+}

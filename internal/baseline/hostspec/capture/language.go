@@ -74,6 +74,7 @@ exit 0`},
 // languageImageFiles stand in for the commands; of most just the name counts.
 func languageImageFiles() []string {
 	files := append(below(gemFolders, "*.gemspec"), below(pipFolders, "*.dist-info/METADATA")...)
+	files = append(files, below(pipFolders, "*.egg-info/PKG-INFO")...)
 	return append(files, append(below(npmFolders, "*/package.json"), below(npmFolders, "@*/*/package.json")...)...)
 }
 
@@ -90,7 +91,7 @@ func parseLanguages(in *Input, out *Builder) {
 		read  func(line string) (folder, name, version string, ok bool)
 	}{
 		{"gem", below(gemFolders, "*.gemspec"), gemSpecification},
-		{"pip", below(pipFolders, "*.dist-info/METADATA"), pythonDistribution},
+		{"pip", append(below(pipFolders, "*.dist-info/METADATA"), below(pipFolders, "*.egg-info/PKG-INFO")...), pythonDistribution},
 	} {
 		for _, line := range namedLines(in, out, manager.name, manager.files) {
 			if folder, name, version, ok := manager.read(line); ok {
@@ -169,7 +170,7 @@ func gemSpecification(file string) (folder, name, version string, ok bool) {
 // pythonDistribution reads the name of an installed distribution's folder: by
 // PEP 376 and 503 the same name has many spellings.
 func pythonDistribution(file string) (folder, name, version string, ok bool) {
-	file = strings.TrimSuffix(file, "/METADATA")
+	file = strings.TrimSuffix(strings.TrimSuffix(file, "/METADATA"), "/PKG-INFO")
 	base := strings.TrimSuffix(strings.TrimSuffix(path.Base(file), ".dist-info"), ".egg-info")
 	match := versioned.FindStringSubmatch(base)
 	if match == nil {

@@ -106,13 +106,20 @@ func nginxTree(in *Input) (*nginx.Tree, error) {
 				files[path] = string(content)
 			}
 		}
-		tree, err := nginx.Parse(main, files)
+		tree, err := nginx.Parse(main, files, nginxFilesMatch)
 		if err != nil {
 			return nil, err
 		}
 		return tree, errors.Join(tree.Problems...)
 	}
 	return nil, nil
+}
+
+// nginxFilesMatch says that the files of an include's pattern are among those
+// that the source asks for.
+func nginxFilesMatch(pattern string) bool {
+	file := strings.NewReplacer("*", "x", "?", "x").Replace(pattern)
+	return slices.ContainsFunc(nginxSource().Files, func(glob string) bool { return matches(glob, file) })
 }
 
 func addNginxSettings(out *Builder, config *nginx.Config, build nginx.Build) {

@@ -90,8 +90,12 @@ type sshdMatch struct {
 	lines []string
 }
 
-// sshdRepeated are keywords of which each line counts; of others the first.
-var sshdRepeated = []string{"acceptenv", "allowgroups", "allowusers", "denygroups", "denyusers", "hostcertificate", "hostkey", "listenaddress", "permitlisten", "permitopen", "port", "setenv", "subsystem"}
+// Keywords of which each line counts, with one value or several; of others the
+// first line counts.
+var (
+	sshdRepeated = []string{"hostcertificate", "hostkey", "listenaddress", "port", "setenv", "subsystem"}
+	sshdLists    = []string{"acceptenv", "allowgroups", "allowusers", "denygroups", "denyusers", "permitlisten", "permitopen"}
+)
 
 // sshdAliases are old names of keywords.
 var sshdAliases = map[string]string{
@@ -119,6 +123,8 @@ func (f *sshdFile) read(name, content string, depth int) {
 			}
 		case f.match != nil:
 			f.match.lines = append(f.match.lines, keyword+" "+value)
+		case slices.Contains(sshdLists, keyword):
+			f.set[keyword] = append(f.set[keyword], strings.Fields(value)...)
 		case len(f.set[keyword]) == 0 || slices.Contains(sshdRepeated, keyword):
 			f.set[keyword] = append(f.set[keyword], value)
 		}
@@ -156,7 +162,11 @@ func sshdLine(line string) (keyword, value string) {
 	if alias, old := sshdAliases[keyword]; old {
 		keyword = alias
 	}
-	return keyword, strings.Trim(value, `"`)
+	value = strings.Join(strings.Fields(strings.Trim(value, `"`)), " ")
+	if keyword == "permitrootlogin" && value == "prohibit-password" {
+		value = "without-password" // its old name, which sshd itself gives
+	}
+	return keyword, value
 }
 
 func lastLine(text string) string {

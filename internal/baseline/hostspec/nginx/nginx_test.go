@@ -59,7 +59,7 @@ func TestReadOfARealDump(t *testing.T) {
 
 func parse(t *testing.T, config string) *Config {
 	t.Helper()
-	tree, err := Parse("/etc/nginx/nginx.conf", Files{"/etc/nginx/nginx.conf": config})
+	tree, err := Parse("/etc/nginx/nginx.conf", Files{"/etc/nginx/nginx.conf": config}, nil)
 	if err != nil || len(tree.Problems) > 0 {
 		t.Fatal(err, tree)
 	}
@@ -113,7 +113,7 @@ func TestServersHaveNamesOfTheirOwn(t *testing.T) {
 
 func TestIncludes(t *testing.T) {
 	tree, err := Parse("/etc/nginx/nginx.conf", Files{
-		"/etc/nginx/nginx.conf":         "http { include sites/*; server { include common; } server { listen 81; include common; } include /elsewhere.conf; }",
+		"/etc/nginx/nginx.conf":         "http { include sites/*; server { include common; } server { listen 81; include common; } include /elsewhere.conf; include /opt/*.conf; include conf.d/*; }",
 		"/etc/nginx/common":             "location / { return 204; }",
 		"/etc/nginx/sites/b":            "server { server_name b; }",
 		"/etc/nginx/sites/a":            "server { server_name a; include loop; }",
@@ -121,7 +121,7 @@ func TestIncludes(t *testing.T) {
 		"/etc/nginx/sites/sub/c":        "server { server_name c; }",
 		"/etc/nginx/loop":               "include loop;",
 		"/etc/nginx/unrelated/file.bin": "}}}",
-	})
+	}, func(pattern string) bool { return strings.HasPrefix(pattern, "/etc/nginx/") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +139,7 @@ func TestIncludes(t *testing.T) {
 	want := []string{
 		"/etc/nginx/loop:1: include loop: /etc/nginx/loop includes itself",
 		"/etc/nginx/nginx.conf:1: include /elsewhere.conf: /elsewhere.conf was not read",
+		"/etc/nginx/nginx.conf:1: include /opt/*.conf: not among the files that were read",
 	}
 	if diff := cmp.Diff(want, problems); diff != "" {
 		t.Error(diff)
@@ -158,7 +159,7 @@ func TestHostileConfigurationIsAnError(t *testing.T) {
 		"no name":      {"/0": "{ }"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tree, err := Parse("/0", files)
+			tree, err := Parse("/0", files, nil)
 			if err == nil && len(tree.Problems) == 0 {
 				t.Error("no error")
 			}
@@ -248,7 +249,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("content_by_lua_block { local x = \"}\" } if ($a ~ \"{\") { }")
 	f.Add("# configuration file /x:\na \\\n")
 	f.Fuzz(func(t *testing.T, content string) {
-		if tree, err := Parse("/x", Files{"/x": content}); err == nil {
+		if tree, err := Parse("/x", Files{"/x": content}, nil); err == nil {
 			Read(tree)
 		}
 		if tree, err := ParseDump(content); err == nil {

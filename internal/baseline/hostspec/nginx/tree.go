@@ -78,9 +78,11 @@ type Tree struct {
 	Problems []error
 }
 
-// Parse reads the configuration that starts at the file main.
-func Parse(main string, files Files) (*Tree, error) {
-	p := &parser{files: files, folder: path.Dir(main), tree: &Tree{Main: main}}
+// Parse reads the configuration that starts at the file main. The function
+// complete says whether files has all that match an include's pattern, so that
+// none is not mistaken for unknown; nil stands for always.
+func Parse(main string, files Files, complete func(pattern string) bool) (*Tree, error) {
+	p := &parser{files: files, complete: complete, folder: path.Dir(main), tree: &Tree{Main: main}}
 	directives, err := p.file(main, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading nginx configuration %s: %w", main, err)
@@ -97,7 +99,7 @@ func ParseDump(dump string) (*Tree, error) {
 	if main == "" {
 		return nil, errors.New("reading nginx configuration: no configuration in the output of nginx -T")
 	}
-	return Parse(main, files)
+	return Parse(main, files, nil)
 }
 
 // splitDump cuts the dump at the lines that name a file; the first is the main
@@ -129,12 +131,13 @@ func splitDump(dump string) (main string, files Files) {
 }
 
 type parser struct {
-	files  Files
-	folder string // relative includes start here, also those in other folders
-	open   []string
-	count  int // of directives
-	opened int // files
-	tree   *Tree
+	files    Files
+	complete func(pattern string) bool
+	folder   string // relative includes start here, also those in other folders
+	open     []string
+	count    int // of directives
+	opened   int // files
+	tree     *Tree
 }
 
 func (p *parser) file(name string, depth int) ([]Directive, error) {
@@ -244,6 +247,9 @@ func (p *parser) include(directive Directive, depth int) []Directive {
 	if !path.IsAbs(pattern) {
 		pattern = path.Join(p.folder, pattern)
 	}
+	if isGlob(pattern) && p.complete != nil && !p.complete(pattern) {
+		p.problem(fmt.Errorf("%s:%d: include %s: not among the files that were read", directive.File, directive.Line, directive.Arg(0)))
+	}
 	var read []Directive
 	for _, name := range p.matching(pattern) {
 		directives, err := p.file(name, depth+1)
@@ -269,10 +275,12 @@ func (p *parser) problem(err error) {
 	p.tree.Problems = append(p.tree.Problems, err)
 }
 
+func isGlob(pattern string) bool { return strings.ContainsAny(pattern, "*?[") }
+
 // matching gives the files of an include, sorted as by glob(3). A pattern may
 // match none; a plain name must be there.
 func (p *parser) matching(pattern string) []string {
-	if !strings.ContainsAny(pattern, "*?[") {
+	if !isGlob(pattern) {
 		return []string{pattern}
 	}
 	var names []string
