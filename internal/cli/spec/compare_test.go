@@ -192,3 +192,37 @@ func TestEveryCommandTakesHelp(t *testing.T) {
 	}
 	visit(New(&command.Context{}))
 }
+
+// TestTargetsThatCannotBeReadDoNotStopTheOthers verifies an archive that is
+// none between two documents.
+func TestTargetsThatCannotBeReadDoNotStopTheOthers(t *testing.T) {
+	folder := documents(t)
+	broken := filepath.Join(folder, "broken.tar")
+	if err := os.WriteFile(broken, []byte("no archive"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string { return filepath.Join(folder, name+".yaml") }
+	out, errs, code := run(t, command.JSON, "verify", file("web1"), "--target", file("web1"), "--target", "tar://"+broken, "--target", file("web2"))
+	var report struct {
+		Results []struct{ Target, Group, Answer, Reason string }
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	answers := map[string]int{}
+	for _, r := range report.Results {
+		answers[r.Answer]++
+		if r.Answer == "unknown" && (!strings.Contains(r.Target, "broken.tar") || r.Reason == "") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if code != fault.ExitFailed || answers["holds"] != 6 || answers["unknown"] != 1 {
+		t.Errorf("exit code %d, %v\n%s", code, answers, errs)
+	}
+	if _, _, code := run(t, "", "fleet", file("web1"), file("web2"), "tar://"+broken); code != fault.ExitFailed {
+		t.Errorf("a fleet of which one host is unknown: exit code %d", code)
+	}
+	if _, _, code := run(t, "", "diff", file("web1"), "tar://"+broken); code == fault.ExitOK || code == fault.ExitNotHolding {
+		t.Errorf("a side that cannot be read: exit code %d", code)
+	}
+}

@@ -147,8 +147,11 @@ func whyUnknown(expected *hostspec.Item, facts *hostspec.Spec, found bool) strin
 	if !expected.Kind.Known() && len(facts.Of(expected.Kind)) == 0 {
 		return "nothing of the kind " + string(expected.Kind) + " is ever captured: is it written right?"
 	}
-	if expected.Kind == hostspec.File {
+	switch {
+	case expected.Kind == hostspec.File:
 		return whyUnseen(expected, facts)
+	case expected.Kind == hostspec.Command && !expected.Absent:
+		return "it was not looked for: no script there calls it"
 	}
 	return ""
 }

@@ -143,6 +143,7 @@ func TestItems(t *testing.T) {
 		"a kind that is unknown":         {items: `firewall: {x: y}`, want: result.Unknown, reason: "needs root"},
 		"absent of a kind that is":       {items: `firewall: {x: {exists: false}}`, want: result.Unknown, reason: "needs root"},
 		"a kind that does not exist":     {items: `pakage: {nginx: {}}`, want: result.Unknown, reason: "nothing of the kind pakage is ever captured: is it written right?"},
+		"a command that nobody calls":    {items: `command: {rsync: {path: /usr/bin/rsync}}`, want: result.Unknown, reason: "it was not looked for: no script there calls it"},
 		"a file that is missing":         {items: `file: {/etc/gone: {mode: "0644"}}`, want: result.Fails, expected: "mode 0644", actual: "not there"},
 		"a file that shall be missing":   {items: `file: {/etc/gone: {state: missing}}`, want: result.Holds},
 		"a missing file absent":          {items: `file: {/etc/gone: {exists: false}}`, want: result.Holds},
