@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,6 +144,10 @@ func (m *Manager) buildGroup(ctx context.Context, r *Recipe, g Group, base, dir 
 	return m.inSystem(ctx, r, system{lower: base, upper: dir}, script)
 }
 
+// debianSource is a line that names a mirror of Debian itself: others' package
+// sources live below /debian, too, but have no component main.
+var debianSource = regexp.MustCompile(`(?m)^[^#]*https?://\S+/debian(-security)?/?(\s|$)`)
+
 // machineSources are this machine's own package sources where they are
 // Debian's for the suite; mmdebstrap takes Debian's public ones otherwise.
 func machineSources(suite string) []string {
@@ -150,11 +156,16 @@ func machineSources(suite string) []string {
 	for _, path := range append([]string{"/etc/apt/sources.list"}, paths...) {
 		text, err := os.ReadFile(path)
 		usable := strings.HasSuffix(path, ".sources") || strings.HasSuffix(path, ".list")
-		if err == nil && usable && strings.Contains(string(text), suite) && strings.Contains(string(text), "/debian") {
+		if err == nil && usable && isDebian(string(text), suite) {
 			found = append(found, path)
 		}
 	}
 	return found
+}
+
+func isDebian(source, suite string) bool {
+	words := strings.Fields(source)
+	return debianSource.MatchString(source) && slices.Contains(words, suite) && slices.Contains(words, "main")
 }
 
 // logged runs a command whose words go to the build log; its error has the

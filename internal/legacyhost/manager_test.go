@@ -87,3 +87,21 @@ func TestFoldersThatMountCannotName(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyDebiansOwnSourcesAreTaken(t *testing.T) {
+	tests := map[string]bool{
+		"deb http://deb.debian.org/debian bookworm main contrib\n":                                                                                   true,
+		"Types: deb\nURIs: http://deb.debian.org/debian-security\nSuites: bookworm-security bookworm\nComponents: main\n":                            true,
+		"Types: deb\n# http://snapshot.debian.org/archive/debian/20250520T000000Z\nURIs: http://mirror/debian\nSuites: bookworm\nComponents: main\n": true,
+		"deb https://download.docker.com/linux/debian bookworm stable\n":                                                                             false,
+		"deb http://deb.debian.org/debian trixie main\n":                                                                                             false,
+		"# deb http://deb.debian.org/debian bookworm main\n":                                                                                         false,
+		"deb https://deb.nodesource.com/node_20.x nodistro main\n":                                                                                   false,
+		"": false,
+	}
+	for source, want := range tests {
+		if got := isDebian(source, "bookworm"); got != want {
+			t.Errorf("%q: got %v, want %v", source, got, want)
+		}
+	}
+}
