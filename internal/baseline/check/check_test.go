@@ -254,3 +254,17 @@ func withURL(o Options, url string) Options {
 	o.URL = url
 	return o
 }
+
+func TestSecretsAreFoundInTheirEncodings(t *testing.T) {
+	const secret = `a;b c"<&'/é`
+	r := &redactor{}
+	r.add("key", secret)
+	for _, text := range []string{
+		secret, "x=a%3Bb+c%22%3C%26%27%2F%C3%A9", "/a;b%20c%22%3C&%27/%C3%A9?", `{"k":"a;b c\"<&'/é"}`, `{"k":"a;b c\"\u003c\u0026'/é"}`,
+		"a;b c&quot;&lt;&amp;&#039;/é", "a;b c&#34;&lt;&amp;&#39;/é",
+	} {
+		if got := r.apply(text); strings.Contains(got, "a") && strings.Contains(got, "c") || !strings.Contains(got, "[key]") {
+			t.Errorf("%s becomes %s", text, got)
+		}
+	}
+}

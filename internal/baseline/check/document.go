@@ -3,7 +3,7 @@
 // the next request. It needs no cluster and no files but the document.
 //
 // Start at Document, which Parse reads, and at Runner, which runs it as often
-// as wanted.
+// as wanted. Record drafts a document from a running site.
 package check
 
 // Version of the document's format.

@@ -154,7 +154,8 @@ func TestMemoryIsFlat(t *testing.T) {
 		t.Skip("a thousand runs take a second")
 	}
 	s := newShop(t)
-	runner, err := NewRunner(parse(t, loginFlow), Options{URL: s.URL, Getenv: password("open sesame")})
+	onlyLogin := func(name string) bool { return name == "log in" }
+	runner, err := NewRunner(parse(t, loginFlow), Options{URL: s.URL, Getenv: password("open sesame"), Only: onlyLogin})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,4 +207,44 @@ checks:
 			b.Fatal(err)
 		}
 	}
+}
+
+func FuzzBody(f *testing.F) {
+	doc, err := Parse(strings.NewReader("version: " + Version + `
+checks:
+- name: it
+  request: GET /
+  expect:
+    body: [{css: 'p:first-child', equals: a}, {css: a, attribute: href, number: '> 1'}, {json: '$..a[?@.b > 1]'}, {matches: '(?s)^.*$'}, {not: {contains: x}}]
+  capture: {x: {json: '$.*', matches: '(.)'}}
+`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	runner, err := NewRunner(doc, Options{URL: "http://x"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("text/html; charset=Shift_JIS", []byte("<title>\x8f\xa4</title><p>a<a href=2>"))
+	f.Add("application/json", []byte(`{"a":[{"b":2}],"c":1e999}`))
+	f.Add("text/plain; charset=utf-16", []byte("\xff\xfea\x00"))
+	f.Add(`text/html; charset="`, []byte("<table><tr><p><svg><![CDATA[<title>"))
+	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
+		v := &visit{Runner: runner, values: values{}, redactor: &redactor{}}
+		s := runner.flows[0].steps[0]
+		x := &exchange{method: "GET", url: runner.route.base, status: 200, header: http.Header{}, body: &body{contentType: contentType, data: data}}
+		judged, err := v.judge(s, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one result.Result
+		v.report(&one, x, judged, v.captureAll(s, x))
+		var out bytes.Buffer
+		if err := (result.Report{Results: []result.Result{one}}).Write(&out, result.Table, result.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.ContainsFunc(out.Bytes(), func(r rune) bool { return r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) }) {
+			t.Errorf("control characters come through: %q", out.String())
+		}
+	})
 }

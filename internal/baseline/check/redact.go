@@ -22,20 +22,29 @@ func (r *redactor) add(name, value string) {
 	if value == "" {
 		return
 	}
-	quoted, err := json.Marshal(value)
-	if err != nil { // texts always marshal
-		quoted = []byte(`""`)
-	}
-	mask := "[" + name + "]"
-	for _, form := range []string{
-		value, url.QueryEscape(value), url.PathEscape(value), html.EscapeString(value),
-		strings.Trim(string(quoted), `"`),
-	} {
-		if form != "" {
-			r.pairs = append(r.pairs, [2]string{form, mask})
-		}
+	for _, form := range encodings(value) {
+		r.pairs = append(r.pairs, [2]string{form, "[" + name + "]"})
 	}
 	r.replacer = nil
+}
+
+// encodings are the forms in which addresses, forms, JSON and pages write a
+// text, the text itself first.
+func encodings(text string) []string {
+	forms := []string{
+		text, url.QueryEscape(text), url.PathEscape(text), (&url.URL{Path: text}).EscapedPath(),
+		html.EscapeString(text), strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(html.EscapeString(text)),
+	}
+	for _, escapeHTML := range []bool{true, false} {
+		var b strings.Builder
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(escapeHTML)
+		if err := encoder.Encode(text); err == nil { // texts always encode
+			forms = append(forms, strings.TrimSuffix(b.String()[1:], "\"\n"))
+		}
+	}
+	slices.Sort(forms[1:])
+	return slices.Compact(forms)
 }
 
 // addBasicAuth makes the encoded form of a password a secret.

@@ -186,8 +186,11 @@ func parseNginx(name string, text []byte) (*nginx.Tree, error) {
 func filesBelow(folder string) nginx.Files {
 	files := nginx.Files{}
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || len(files) >= maxFiles {
-			return fs.SkipDir
+		if len(files) >= maxFiles {
+			return fs.SkipAll
+		}
+		if err != nil {
+			return nil
 		}
 		info, err := os.Stat(path) // sites-enabled holds links
 		if err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 {

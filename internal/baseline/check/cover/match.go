@@ -127,15 +127,24 @@ func compile(text string, fold bool) (pattern, error) {
 	return pattern{rich: rich}, nil
 }
 
-func (p pattern) match(text string) bool {
+// match says whether the expression fits. An error says that it took too long.
+func (p pattern) match(text string) (bool, error) {
 	if p.plain != nil {
-		return p.plain.MatchString(text)
+		return p.plain.MatchString(text), nil
 	}
 	if p.rich == nil {
-		return false
+		return false, nil
 	}
-	ok, err := p.rich.MatchString(text)
-	return err == nil && ok
+	return p.rich.MatchString(text)
+}
+
+// matches gives an expression up that took too long once.
+func (l *location) matches(path string) bool {
+	ok, err := l.pattern.match(path)
+	if err != nil {
+		l.pattern, l.problem = pattern{}, fmt.Errorf("the expression takes too long: %w", err)
+	}
+	return ok && err == nil
 }
 
 // server chooses the server as nginx does: of those that listen on the port the
@@ -187,8 +196,10 @@ func named(servers []*server, name string) *server {
 				before, longestBefore = one, len(suffix)
 			case isPrefix && strings.HasPrefix(name, prefix+".") && len(prefix) > longestAfter:
 				after, longestAfter = one, len(prefix)
-			case first == nil && one.names[i].match(name):
-				first = one
+			case first == nil:
+				if ok, err := one.names[i].match(name); ok && err == nil {
+					first = one
+				}
 			}
 		}
 	}
@@ -262,7 +273,7 @@ func (l *location) search(path string) (found *location, final bool) {
 		return found, false
 	}
 	for _, candidate := range l.regexes {
-		if !candidate.pattern.match(path) {
+		if !candidate.matches(path) {
 			continue
 		}
 		if inner, _ := candidate.search(path); inner != nil {
