@@ -110,8 +110,10 @@ func joinedLine(before, next string) string {
 
 // directive takes one line; the result is its name if a script follows.
 func (l *logrotate) directive(text string, block rotation, depth int) string {
-	directive, value, _ := strings.Cut(strings.Replace(text, "\t", " ", 1), " ")
-	value = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), "="))
+	directive, value := text, ""
+	if end := strings.IndexAny(text, " \t="); end >= 0 {
+		directive, value = text[:end], strings.Trim(text[end:], " \t=")
+	}
 	switch {
 	case block == nil && directive == "include" && depth < 8:
 		l.include(value, depth)

@@ -30,11 +30,11 @@ func parseSSHD(in *Input, out *Builder) {
 		return
 	}
 	explicit := &sshdFile{in: in, set: map[string][]string{}}
-	if err == nil {
-		explicit.read(sshdConfig, string(content), 0)
-	} else {
+	if err != nil {
 		out.Unknown(hostspec.SSHD, err.Error())
+		return
 	}
+	explicit.read(sshdConfig, string(content), 0)
 	effective, err := in.Command("effective")
 	if err == nil && effective.Exit != 0 {
 		err = errors.New("sshd -T: " + lastLine(effective.Stderr))
