@@ -25,7 +25,7 @@ var certificateFiles = []string{
 // those at usual places, and prints them. Such files often hold the private key
 // as well; sed lets only certificates leave the host.
 const certificateScript = `{
-	grep -hs '^[[:space:]]*ssl_certificate[[:space:]]' /etc/nginx/*.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/nginx/streams-enabled/* /etc/nginx/snippets/ssl* /usr/local/nginx/conf/*.conf | sed 's/^[[:space:]]*[^[:space:]]*/nginx/; s/;.*//'
+	grep -hsv '^[[:space:]]*#' /etc/nginx/*.conf /etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/* /etc/nginx/streams-enabled/* /etc/nginx/snippets/ssl* /usr/local/nginx/conf/*.conf | grep -o 'ssl_certificate[[:space:]][^;]*' | sed 's/^ssl_certificate/nginx/'
 	grep -hs '^[[:space:]]*SSLCertificateFile' /etc/apache2/*/* /etc/httpd/conf*/* | sed 's/^[[:space:]]*[^[:space:]]*/apache/'
 	grep -hsE '^(smtpd?|lmtp)_tls_(ec|d)?cert_file' /etc/postfix/main.cf | sed 's/^[^=]*=/postfix /'
 	grep -hs '^[[:space:]]*ssl_cert[[:space:]]*=' /etc/dovecot/*.conf /etc/dovecot/conf.d/* | sed 's/^[^=]*=[[:space:]]*</dovecot /'

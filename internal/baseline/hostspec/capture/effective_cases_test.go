@@ -159,6 +159,36 @@ Match User x
 				"certificate//d.pem: subject=unknown permission denied expires=unknown permission denied usedBy=[nginx, postfix]",
 			},
 		},
+		"php: versions side by side, and Apache's module by its files": {
+			source: "php",
+			files: `
+-- /etc/php/7.4/fpm/php.ini --
+memory_limit = 64M
+-- /etc/php/7.4/fpm/pool.d/www.conf --
+[www]
+pm = ondemand
+-- /etc/php/8.2/cli/php.ini --
+memory_limit = -1
+-- /etc/php/8.2/apache2/php.ini --
+memory_limit = 256M
+extension=redis.so
+`,
+			outputs: map[string]string{
+				"php/cli": "PHP Warning: something\n" + `{"sapi":"cli","version":"8.2.1","files":"/etc/php/8.2/cli/php.ini,","settings":{"memory_limit":"-1","precision":"14"},"extensions":{"redis":"5.3"}}` + "\n" +
+					`{"sapi":"cli","version":"7.4.3","files":",","settings":{"precision":"17"},"extensions":{"redis":"4.0"}}` + "\n",
+				"php/fpm": "@@ info\nphpinfo()\nPHP Version => 7.4.3\n\nServer API => FPM/FastCGI\nLoaded Configuration File => /etc/php/7.4/fpm/php.ini\n\nConfiguration\n\nCore\n\nDirective => Local Value => Master Value\nmemory_limit => 64M => 64M\n\nredis\n\nRedis Support => enabled\n\n" +
+					"@@ pools\n[1] NOTICE: [www]\n[1] NOTICE: \tpm = ondemand\n[1] NOTICE: \tpm.max_children = 5\n[1] NOTICE: \tchroot = undefined\n",
+			},
+			want: []string{
+				"php-setting/apache2-8.2 memory_limit: value=256M",
+				"php-setting/cli-7.4 precision: value=17 default=true", "php-setting/cli-7.4 version: value=7.4.3",
+				"php-setting/cli-8.2 memory_limit: value=-1", "php-setting/cli-8.2 precision: value=14 default=true", "php-setting/cli-8.2 version: value=8.2.1",
+				"php-setting/fpm-7.4 memory_limit: value=64M", "php-setting/fpm-7.4 version: value=7.4.3",
+				"php-extension/apache2-8.2 redis: version=unknown only its file is known", "php-extension/cli-7.4 redis: version=4.0", "php-extension/cli-8.2 redis: version=5.3",
+				"php-extension/fpm-7.4 Core: version=unknown PHP does not say", "php-extension/fpm-7.4 redis: version=4.0",
+				"php-pool/fpm-7.4 www pm: value=ondemand", "php-pool/fpm-7.4 www pm.max_children: value=5 default=true",
+			},
+		},
 		"composer 1 and broken files": {
 			source: "language",
 			files:  "-- /var/www/a/vendor/composer/installed.json --\n[{\"name\":\"x/y\",\"version\":\"v1.0\"}]\n-- /var/www/b/vendor/composer/installed.json --\n{\n",
