@@ -50,6 +50,13 @@ func decode(data []byte) (*Spec, error) {
 	if err := affordable(data); err != nil {
 		return nil, err
 	}
+	if spec, ok := decodeLines(data); ok {
+		return spec, nil
+	}
+	return decodeYAML(data)
+}
+
+func decodeYAML(data []byte) (*Spec, error) {
 	var doc document
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
@@ -189,9 +196,6 @@ func readValue(where string, node *yaml.Node, negated bool) (Value, bool, error)
 }
 
 func readOperator(where string, op Operator, node *yaml.Node, negated bool) (Value, error) {
-	if negated && (op == Not || op == Unknown || op == Volatile) {
-		return Value{}, fmt.Errorf("line %d: %s: %q cannot be negated", node.Line, where, op)
-	}
 	argument, isValue, err := readValue(where, node, op == Not)
 	if err != nil {
 		return Value{}, err
@@ -199,16 +203,25 @@ func readOperator(where string, op Operator, node *yaml.Node, negated bool) (Val
 	if !isValue {
 		return Value{}, fmt.Errorf("line %d: %s: %s takes a value", node.Line, where, op)
 	}
+	value, err := operate(op, argument, negated)
+	if err != nil {
+		err = fmt.Errorf("line %d: %s: %w", node.Line, where, err)
+	}
+	return value, err
+}
+
+// operate makes a value of an operator and its argument.
+func operate(op Operator, argument Value, negated bool) (Value, error) {
+	if negated && (op == Not || op == Unknown || op == Volatile) {
+		return Value{}, fmt.Errorf("%q cannot be negated", op)
+	}
 	value := Value{op: op, literal: argument.literal}
 	if op == Not {
 		value.literal = argument
 	} else if argument.op != "" {
-		return Value{}, fmt.Errorf("line %d: %s: only %q takes another operator", node.Line, where, Not)
+		return Value{}, fmt.Errorf("only %q takes another operator", Not)
 	}
-	if err := value.valid(); err != nil {
-		return Value{}, fmt.Errorf("line %d: %s: %w", node.Line, where, err)
-	}
-	return value, nil
+	return value, value.valid()
 }
 
 func isOperator(name string) bool {

@@ -105,6 +105,29 @@ func TestTextsStayTexts(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrittenIsReadByLines makes sure that the fast way is taken, for all
+// that Encode writes but very long names.
+func TestWhatIsWrittenIsReadByLines(t *testing.T) {
+	for name, spec := range map[string]*Spec{"example": example(), "big": big(100), "bare": {Host: "web1", Items: []Item{{Key: Key{Package, "a"}}}}} {
+		var out bytes.Buffer
+		if err := spec.Encode(&out); err != nil {
+			t.Fatal(err)
+		}
+		read, ok := decodeLines(out.Bytes())
+		if !ok {
+			t.Errorf("%s is not read by lines:\n%s", name, &out)
+			continue
+		}
+		slow, err := decodeYAML(out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(slow, read); diff != "" {
+			t.Errorf("%s (-YAML +lines):\n%s", name, diff)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	var whole bytes.Buffer
 	if err := example().Encode(&whole); err != nil {
@@ -118,8 +141,20 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, name := range []string{"items:\n  a:\n    b: {not: {not: c}}\n", "items:\n  a:\n    b: {c: 1, c: 2}\n", "items:\n  a:\n    b: [1]\n", "items:\n  a:\n    \"\\\"\": \"\\\\\"\n    b: {c: {d: e}}\n"} {
+		f.Add([]byte(head + name))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		spec, err := Decode(data, "fuzz")
+		if fast, ok := decodeLines(data); ok {
+			slow, err := decodeYAML(data)
+			if err != nil {
+				t.Fatalf("read by lines what is no document: %v", err)
+			}
+			if diff := cmp.Diff(slow, fast); diff != "" {
+				t.Fatalf("read by lines differently (-YAML +lines):\n%s", diff)
+			}
+		}
 		if err != nil {
 			return
 		}
