@@ -184,11 +184,11 @@ func (m *Manager) lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("locking the legacy hosts: %w", err)
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fault.New(fault.Failed, "Wait until it is done, then repeat.",
 			"locking the legacy hosts in %s: another command is at work on them", m.Dir)
 	}
-	return func() { file.Close() }, nil
+	return func() { _ = file.Close() }, nil
 }
 
 // pause waits a moment, or returns the context's error.

@@ -65,7 +65,7 @@ func (p process) kill() error {
 	if err != nil || !p.alive() {
 		return nil
 	}
-	defer found.Release()
+	defer func() { _ = found.Release() }()
 	if err := found.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("ending process %d: %w", p.PID, err)
 	}
