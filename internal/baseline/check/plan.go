@@ -50,17 +50,17 @@ type namedCondition struct {
 }
 
 type bodyCondition struct {
-	*selector
-	*condition
-	count []comparison
-	text  Range
+	selector  *selector
+	condition *condition
+	count     []comparison
+	text      Range
 }
 
 type capture struct {
 	name string
 	Capture
-	*selector
-	pattern *regexp.Regexp
+	selector *selector
+	pattern  *regexp.Regexp
 }
 
 // nameSet are the names that a text may refer to.
@@ -314,7 +314,7 @@ func (s *step) compileCaptures(captures map[string]Capture, known nameSet) error
 		}
 		compiled := capture{name: name, Capture: source}
 		var err error
-		if compiled.selector, err = source.Selector.compile(); err != nil {
+		if compiled.selector, err = source.compile(); err != nil {
 			return fmt.Errorf("capture %s: %w", name, err)
 		}
 		if compiled.pattern, err = regexp.Compile(source.Matches); err != nil {
