@@ -3,6 +3,7 @@ package capture
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -259,6 +260,8 @@ func (c *fileCompare) content(e *entry) []hostspec.Attribute {
 		return []hostspec.Attribute{size, Text("sha256", e.sha256)}
 	case e.size > maxHashed:
 		return []hostspec.Attribute{size, Unknown("sha256", fmt.Errorf("not read: larger than %d MiB", maxHashed>>20))}
+	case strings.Contains(e.path, "\n"):
+		return []hostspec.Attribute{size, Unknown("sha256", errors.New("not read: a name of several lines"))}
 	case c.in.UID != 0 && !c.in.Image:
 		return []hostspec.Attribute{size, Unknown("sha256", c.in.denied(e.path))}
 	}
@@ -322,12 +325,19 @@ func (c *fileCompare) full() {
 	if err != nil {
 		c.out.Unknown(hostspec.File, "verifying packages: "+err.Error())
 	}
-	for _, line := range Lines(answer.Stdout) {
+	lines := Lines(answer.Stdout)
+	for i, line := range lines {
 		name, state := fullLine(line)
-		if name == "" || c.tree[name] != nil || derived(name) || left(name) {
+		if name == "" || c.tree[name] != nil || derived(name) {
 			continue
 		}
-		c.out.Add(hostspec.File, name, Text("state", state), Optional("package", c.owned.of(name)))
+		owner := c.owned.of(name)
+		if i+1 < len(lines) && owner == "" {
+			if pkg, found := strings.CutPrefix(lines[i+1], "owner "); found {
+				owner, _, _ = strings.Cut(pkg, ":")
+			}
+		}
+		c.out.Add(hostspec.File, name, Text("state", state), Optional("package", owner))
 	}
 }
 
@@ -339,6 +349,9 @@ func fullLine(line string) (name, state string) {
 		return "/" + file, stateChanged
 	}
 	flags, file, found := strings.Cut(line, " ")
+	if flags == "owner" {
+		return "", ""
+	}
 	if at := strings.IndexByte(file, '/'); found && at >= 0 {
 		file = file[at:]
 	} else if found {
@@ -352,16 +365,6 @@ func fullLine(line string) (name, state string) {
 		return file, stateChanged
 	}
 	return "", ""
-}
-
-// left are folders that images are made without; see dpkg's path-exclude.
-func left(name string) bool {
-	for _, folder := range []string{"/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/info", "/usr/share/lintian", "/usr/share/groff"} {
-		if within(name, folder) {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *fileCompare) user(e *entry) string  { return orID(c.users, e.uid) }

@@ -23,7 +23,8 @@ func kernelSource() Source {
 		Commands: []Command{
 			// What sysctl -a does, also where there is no sysctl. Parameters that
 			// can only be written complain, which is no news.
-			{ID: "sysctl", Script: `cd /proc/sys && grep -rs '' . ; exit 0`},
+			{ID: "sysctl", Script: `cd /proc/sys && grep -rs '' . ; echo '# denied'
+[ "$(id -u)" = 0 ] || find . -type f -perm -0400 ! -perm -0004 2>/dev/null; exit 0`},
 		},
 		Parse: func(in *Input, out *Builder) {
 			parseSysctl(in, out)
@@ -66,7 +67,12 @@ func parseSysctl(in *Input, out *Builder) {
 	if err != nil {
 		out.Unknown(hostspec.Sysctl, err.Error())
 	}
-	values := sysctlValues(answer.Stdout)
+	read, denied, _ := strings.Cut(string(answer.Stdout), "# denied\n")
+	for _, file := range Lines([]byte(denied)) {
+		file = strings.TrimPrefix(file, "./")
+		out.Value(hostspec.Sysctl, dotted.Replace(file), hostspec.UnknownBecause(in.denied("/proc/sys/"+file).Error()))
+	}
+	values := sysctlValues([]byte(read))
 	for _, key := range sortedKeys(values) {
 		if m := perInterface.FindStringSubmatch(key); m != nil && m[2] != "all" && m[2] != "default" && m[2] != "lo" {
 			if declared[key] == "" {
@@ -101,17 +107,20 @@ func orElse(err, fallback error) error {
 	return fallback
 }
 
+// dotted turns a path below /proc/sys into a key; a dot in a file's name is
+// written as a slash, as sysctl(8) does.
+var dotted = strings.NewReplacer("/", ".", ".", "/")
+
 // sysctlValues reads "./net/ipv4/ip_forward:0"; a value of several lines comes
-// as several. A dot in a file's name is written as a slash, as sysctl(8) does.
+// as several.
 func sysctlValues(data []byte) map[string]string {
-	swap := strings.NewReplacer("/", ".", ".", "/")
 	values := map[string]string{}
 	for _, line := range Lines(data) {
 		file, value, found := strings.Cut(strings.TrimPrefix(line, "./"), ":")
 		if !found {
 			continue
 		}
-		key := swap.Replace(file)
+		key := dotted.Replace(file)
 		if before, several := values[key]; several {
 			value = before + "\n" + value
 		}
@@ -149,7 +158,7 @@ func declaredSysctls(in *Input) map[string]string {
 			}
 			key = strings.TrimSpace(key)
 			if slash, dot := strings.IndexByte(key, '/'), strings.IndexByte(key, '.'); slash >= 0 && (dot < 0 || slash < dot) {
-				key = strings.NewReplacer("/", ".", ".", "/").Replace(key)
+				key = dotted.Replace(key)
 			}
 			if !strings.Contains(key, "*") {
 				declared[key] = strings.Join(strings.Fields(value), " ")

@@ -2,7 +2,7 @@ package capture
 
 import (
 	"errors"
-	"path"
+	"regexp"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
@@ -268,21 +268,21 @@ func parseRPM(in *Input, out *Builder) bool {
 	return true
 }
 
-// rpmLocks gives the names in the lists of the versionlock plugins.
+// rpmEpoch stands before the name in the lists of yum.
+var rpmEpoch = regexp.MustCompile(`^\d+:`)
+
+// rpmLocks gives the names in the lists of the versionlock plugins: lines
+// "name-epoch:version-release.*", for yum with the epoch in front.
 func rpmLocks(in *Input) map[string]bool {
 	locked := map[string]bool{}
 	for _, file := range in.Glob("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list") {
 		data, _ := in.Read(file)
 		for _, line := range ConfigLines(data) {
-			_, rest, found := strings.Cut(line, ":")
-			if !found {
-				rest = line
+			name := rpmEpoch.ReplaceAllString(line, "")
+			for range 2 { // release and version
+				name = name[:max(0, strings.LastIndexByte(name, '-'))]
 			}
-			if dash := strings.LastIndexByte(rest, '-'); dash > 0 {
-				if dash = strings.LastIndexByte(rest[:dash], '-'); dash > 0 {
-					locked[path.Base(rest[:dash])] = true
-				}
-			}
+			locked[name] = true
 		}
 	}
 	return locked

@@ -116,9 +116,10 @@ func (r *reading) parts(in *bufio.Reader, mark []byte) (done bool, err error) {
 			}
 			head, err = in.ReadString(0)
 			if err != nil || len(head) > maxNoise {
-				return false, errors.New("a part without name")
+				return false, errors.New("a part without a name")
 			}
 			head, content = strings.TrimSuffix(head[len(mark):], "\x00"), nil
+			r.last = hostspec.Clean(clip(strings.TrimPrefix(head, "begin "), 200))
 			if head == "done" {
 				return true, nil
 			}
@@ -151,9 +152,6 @@ func (r *reading) limit(head string) int {
 // part takes in one part of the stream.
 func (r *reading) part(head string, content []byte) error {
 	word, rest, _ := strings.Cut(head, " ")
-	if head != "" {
-		r.last = hostspec.Clean(clip(head, 200))
-	}
 	switch word {
 	case "user":
 		uid, name, _ := strings.Cut(rest, " ")
