@@ -1,7 +1,6 @@
 package cover
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -9,7 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,27 +40,28 @@ const speaking = `
     location "/with space/" { return 200 "space"; }
 `
 
-// TestAgainstNginx asks a real nginx where requests go.
+// TestAgainstNginx asks a real nginx where requests go: that of a legacy
+// server.
 func TestAgainstNginx(t *testing.T) {
-	program, err := exec.LookPath("nginx")
-	if os.Getenv("LANDFALL_LEGACY") == "" || err != nil {
-		t.Skip("needs LANDFALL_LEGACY=1 and Debian's nginx on PATH")
+	ssh := os.Getenv("LANDFALL_LEGACY_SSH_CONFIG")
+	if os.Getenv("LANDFALL_LEGACY") == "" || ssh == "" {
+		t.Skip("needs the servers of `landfall local legacy create`: LANDFALL_LEGACY=1 and LANDFALL_LEGACY_SSH_CONFIG, as in `hack/test.sh legacy`")
 	}
-	port := freePort(t)
+	const port = 18765
 	config := fmt.Sprintf(`
 http {
-  server { listen 127.0.0.1:%[1]d; server_name first.test; location / { return 200 "first"; } }
-  server { listen 127.0.0.1:%[1]d default_server; server_name shop.test .dot.test; %[2]s }
-  server { listen 127.0.0.1:%[1]d; server_name *.wild.test; location / { return 200 "*.wild"; } }
-  server { listen 127.0.0.1:%[1]d; server_name *.more.wild.test; location / { return 200 "*.more.wild"; } }
-  server { listen 127.0.0.1:%[1]d; server_name wild.*; location / { return 200 "wild.*"; } }
-  server { listen 127.0.0.1:%[1]d; server_name ~^re\d+\.; location / { return 200 "re"; } }
-  server { listen 127.0.0.1:%[1]d; server_name ~^re1; location / { return 200 "re1"; } }
+  server { listen %[1]d; server_name first.test; location / { return 200 "first"; } }
+  server { listen %[1]d default_server; server_name shop.test .dot.test; %[2]s }
+  server { listen %[1]d; server_name *.wild.test; location / { return 200 "*.wild"; } }
+  server { listen %[1]d; server_name *.more.wild.test; location / { return 200 "*.more.wild"; } }
+  server { listen %[1]d; server_name wild.*; location / { return 200 "wild.*"; } }
+  server { listen %[1]d; server_name ~^re\d+\.; location / { return 200 "re"; } }
+  server { listen %[1]d; server_name ~^re1; location / { return 200 "re1"; } }
 }`, port, speaking)
-	start(t, program, config, port)
+	address := start(t, ssh, config, port)
 	s := newSite(servers(t, config))
 	for _, host := range []string{"shop.test", "first.test", "dot.test", "a.dot.test", "a.wild.test", "a.more.wild.test", "wild.test", "wild.wild.test", "re1.test", "nobody.test", "A.WILD.TEST"} {
-		compare(t, s, host, port, "/about")
+		compare(t, s, address, host, "/about")
 	}
 	for _, path := range []string{
 		"/", "/x", "/images/", "/images/a.png", "/images/one", "/images/one/", "/images/big/a", "/images/big/a.jpg", "/images/big/a.php", "/images/a.php",
@@ -69,52 +69,59 @@ http {
 		"/api", "/apis", "/api/v1/", "/api/v1/a.json", "/api/v1/a.php", "/api/v1/users/1", "/api/v1/users.json",
 		"/api///v1/./a.json/../b.php", "/x//../api///v1/b.json", "/%61pi", "/api/../admin.php", "/a.PHP", "/a.png", "/a.PnG", "/secure", "/adminsecure", "/aab", "/with%20space/x", "/static/../x.php", "/static/..", "/images/.",
 	} {
-		compare(t, s, "shop.test", port, path)
+		compare(t, s, address, "shop.test", path)
 	}
 }
 
-func freePort(t *testing.T) int {
+// start runs nginx on web1 until the test ends, and gives its address.
+func start(t *testing.T, ssh, config string, port int) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	const head = "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}\n"
+	config = head + strings.Replace(config, "http {", "http { access_log off;", 1)
+	// Standard input goes on after the configuration; when it ends, so does nginx.
+	script := fmt.Sprintf(`d=$(mktemp -d); head -c %d >$d/nginx.conf; nginx -p $d -c $d/nginx.conf & cat >/dev/null; kill $!; rm -r $d`, len(config))
+	command := exec.Command("ssh", "-F", ssh, "root@web1", script)
+	in, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-// start runs nginx until the test ends.
-func start(t *testing.T, program, config string, port int) {
-	t.Helper()
-	folder := t.TempDir()
-	file := filepath.Join(folder, "nginx.conf")
-	head := "daemon off; master_process off; pid " + folder + "/pid; error_log stderr; events {}\n"
-	config = strings.Replace(config, "http {", "http { access_log off; client_body_temp_path "+folder+"; proxy_temp_path "+folder+"; fastcgi_temp_path "+folder+"; uwsgi_temp_path "+folder+"; scgi_temp_path "+folder+";", 1)
-	if err := os.WriteFile(file, []byte(head+config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	command := exec.CommandContext(ctx, program, "-c", file, "-p", folder)
 	var said strings.Builder
 	command.Stderr = &said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cancel(); command.Wait() })
+	t.Cleanup(func() { in.Close(); command.Wait() })
+	io.WriteString(in, config)
+	address := net.JoinHostPort(hostName(t, ssh), strconv.Itoa(port))
 	for range 100 {
-		if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
-			return
+			return address
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	in.Close()
+	command.Wait()
 	t.Fatalf("nginx does not answer: %s", said.String())
+	return ""
+}
+
+// hostName is web1's address in OpenSSH's configuration.
+func hostName(t *testing.T, ssh string) string {
+	t.Helper()
+	text, err := exec.Command("ssh", "-F", ssh, "-G", "web1").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, name, _ := strings.Cut(string(text), "\nhostname ")
+	name, _, _ = strings.Cut(name, "\n")
+	return name
 }
 
 // compare asks nginx, and the matcher, for one address.
-func compare(t *testing.T, s *site, host string, port int, path string) {
+func compare(t *testing.T, s *site, nginx, host, path string) {
 	t.Helper()
-	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d", port), nil)
+	request, err := http.NewRequest(http.MethodGet, "http://"+nginx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +135,8 @@ func compare(t *testing.T, s *site, host string, port int, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := &url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", host, port)}
+	_, port, _ := net.SplitHostPort(nginx)
+	address := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}
 	found := s.server(address).find(normalize(path))
 	want := string(body)
 	if response.StatusCode != http.StatusOK {
