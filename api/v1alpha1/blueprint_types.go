@@ -162,7 +162,7 @@ type Component struct {
 	Security *Security `json:"security,omitempty"`
 
 	// Sidecars are further containers of each instance, which share its
-	// network, volumes, env, stores and security. They run before the
+	// network, volumes, files, env, stores and security. They run before the
 	// component's own container starts and until it has ended.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=map
@@ -203,7 +203,8 @@ type Sidecar struct {
 	// +optional
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
-	// Files are mounted into this container, read-only.
+	// Files are mounted into this container beside the component's, which they
+	// replace by path.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=path

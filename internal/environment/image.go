@@ -28,7 +28,7 @@ func (r *renderer) image(p *part, path *field.Path) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	sidecars, err := r.sidecars(p, img, &pod.Spec, path.Child("sidecars"))
+	sidecars, err := r.sidecars(p, img, cfg, &pod.Spec, path.Child("sidecars"))
 	if err != nil {
 		return built{}, err
 	}

@@ -98,6 +98,8 @@ type part struct {
 	version string
 	// sidecar is set where the part stands for one of the component's sidecars.
 	sidecar string
+	// ownConfig: the sidecar has files or variables beside the component's.
+	ownConfig bool
 }
 
 // parts are the blueprint's components, in its order, as env runs them.

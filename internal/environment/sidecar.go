@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"path"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +17,7 @@ import (
 // hold their configuration. They are initial containers that go on running: so
 // they are there before the component's own container starts and end after it,
 // and a job is done when its own container is.
-func (r *renderer) sidecars(p *part, own Image, pod *corev1.PodSpec, at *field.Path) ([]Object, error) {
+func (r *renderer) sidecars(p *part, own Image, shared config, pod *corev1.PodSpec, at *field.Path) ([]Object, error) {
 	var objects []Object
 	for i := range p.Sidecars {
 		s := p.sidecarPart(i)
@@ -27,9 +28,12 @@ func (r *renderer) sidecars(p *part, own Image, pod *corev1.PodSpec, at *field.P
 		if img.Digest == "" {
 			return nil, fault.New(fault.Failed, "", "%s: image %s was not resolved to a digest", at.Index(i).Child("image"), shorten(s.Image))
 		}
-		cfg, err := r.config(s, at.Index(i))
-		if err != nil {
-			return nil, err
+		cfg, err := shared, error(nil)
+		if s.ownConfig {
+			if cfg, err = r.config(s, at.Index(i)); err != nil {
+				return nil, err
+			}
+			objects = append(objects, cfg.objects...)
 		}
 		container, volumes, err := r.container(s, img, cfg)
 		if err != nil {
@@ -43,7 +47,6 @@ func (r *renderer) sidecars(p *part, own Image, pod *corev1.PodSpec, at *field.P
 				pod.Volumes = append(pod.Volumes, v)
 			}
 		}
-		objects = append(objects, cfg.objects...)
 	}
 	return objects, nil
 }
@@ -51,9 +54,9 @@ func (r *renderer) sidecars(p *part, own Image, pod *corev1.PodSpec, at *field.P
 // sidecarPart is a sidecar in the place of its component, with what they share.
 func (p *part) sidecarPart(i int) *part {
 	s, c := p.Sidecars[i], &p.Component
-	return &part{index: p.index, sidecar: s.Name, Component: v1alpha1.Component{
+	return &part{index: p.index, sidecar: s.Name, ownConfig: len(s.Env)+len(s.Files) > 0, Component: v1alpha1.Component{
 		Name: c.Name, Stores: c.Stores, Volumes: c.Volumes, Security: c.Security, Ports: c.Ports,
-		Image: s.Image, Command: s.Command, Args: s.Args, Env: mergeEnv(c.Env, s.Env), Files: s.Files, Resources: s.Resources, Health: s.Health,
+		Image: s.Image, Command: s.Command, Args: s.Args, Env: mergeEnv(c.Env, s.Env), Files: mergeFiles(c.Files, s.Files), Resources: s.Resources, Health: s.Health,
 	}}
 }
 
@@ -66,6 +69,21 @@ func mergeEnv(env, changes []corev1.EnvVar) []corev1.EnvVar {
 			merged = append(merged, *v.DeepCopy())
 		} else {
 			merged[at] = *v.DeepCopy()
+		}
+	}
+	return merged
+}
+
+// mergeFiles is files with changes, which replace those of the same path in
+// their place.
+func mergeFiles(files, changes []v1alpha1.File) []v1alpha1.File {
+	merged := slices.Clone(files)
+	for _, f := range changes {
+		at := slices.IndexFunc(merged, func(old v1alpha1.File) bool { return path.Clean(old.Path) == path.Clean(f.Path) })
+		if at < 0 {
+			merged = append(merged, f)
+		} else {
+			merged[at] = f
 		}
 	}
 	return merged
@@ -92,9 +110,10 @@ func (p *part) configName() string {
 	return p.Name
 }
 
-// volumeName is the name of a volume that is this container's alone.
+// volumeName is the name of a volume that holds configuration: the component's,
+// or that of a sidecar with some of its own.
 func (p *part) volumeName(name string) string {
-	if p.sidecar != "" {
+	if p.ownConfig {
 		return name + "-" + p.sidecar
 	}
 	return name

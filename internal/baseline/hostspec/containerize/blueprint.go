@@ -75,18 +75,17 @@ func (p *plan) mainComponent() *yaml.Node {
 	if main != nil {
 		c.add("resources", resources(main.Usage))
 	}
-	switch {
-	case p.Web != nil && p.PHP != nil:
-		c.add("files", p.fileNodes(isWeb))
+	if p.Web != nil && p.PHP != nil {
 		php := new(object).set("name", "php").list("command", p.PHP.Command)
 		if len(p.PHP.Health) > 0 {
 			php.add("health", p.fpmHealth())
 		}
-		php.add("resources", resources(p.PHP.Usage)).add("files", p.fileNodes(isFPM))
+		php.add("resources", resources(p.PHP.Usage))
 		c.add("sidecars", &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{&php.node}})
-	default:
-		c.add("files", p.fileNodes(func(file string) bool { return isWeb(file) || isFPM(file) }))
 	}
+	// Both containers see all of it, so that one check of a container is one of
+	// the pod.
+	c.add("files", p.fileNodes(func(string) bool { return true }))
 	return &c.node
 }
 
@@ -189,10 +188,6 @@ func (p *plan) fileNodes(reads func(file string) bool) *yaml.Node {
 }
 
 func isWeb(file string) bool { return strings.HasPrefix(file, "/etc/nginx/") }
-
-func isFPM(file string) bool {
-	return !isWeb(file) && !(strings.HasPrefix(file, "/etc/php/") && strings.Contains(file, "/cli/"))
-}
 
 func isCLI(file string) bool {
 	return !isWeb(file) && !(strings.HasPrefix(file, "/etc/php/") && strings.Contains(file, "/fpm/"))
