@@ -30,6 +30,12 @@ var named = regexp.MustCompile(`(--?)?([A-Za-z][\w.-]*)("?\s*[=:]\s*["']?|\s+["'
 // back as it is.
 func Redact(text string, hide func(part string) string) string {
 	replace := func(part string) string { return "<" + hide(part) + ">" }
+	if !strings.ContainsAny(text, " \t\n=:") { // one word: most settings are
+		if Shaped(text) {
+			return replaceGroup(shapes, text, 0, replace)
+		}
+		return text
+	}
 	for _, place := range places {
 		text = replaceGroup(place, text, max(place.SubexpIndex("secret"), 0), replace)
 	}

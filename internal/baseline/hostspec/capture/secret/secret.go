@@ -54,12 +54,15 @@ func Looks(name, value string) bool {
 	if slices.Contains(switches, strings.ToLower(value)) {
 		return false
 	}
-	return shapes.MatchString(value) || random(value) || Named(name) && !isPath(value) && !isReference(value)
+	return Shaped(value) || random(value) || Named(name) && !isPath(value) && !isReference(value)
 }
 
 // Shaped says that a text holds what has the shape of a secret: a private key,
 // or a key of a known service.
-func Shaped(text string) bool { return shapes.MatchString(text) }
+func Shaped(text string) bool { return len(text) >= shortestShape && shapes.MatchString(text) }
+
+// shortestShape is the length of the shortest text that shapes matches.
+const shortestShape = 11
 
 // Named says that whatever has this name is probably a secret.
 func Named(name string) bool {
