@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -195,6 +196,20 @@ func TestServersThatCannotBeAsked(t *testing.T) {
 		if r.Answer != result.Unknown || r.Reason != "interrupted" {
 			t.Errorf("interrupted: %+v", r)
 		}
+	}
+}
+
+// TestItsOwnTimeIsNotTheServers: a run that must end says nothing of the site.
+func TestItsOwnTimeIsNotTheServers(t *testing.T) {
+	server := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	runner, err := NewRunner(parse(t, `checks: [{name: it, request: GET /, timeout: 10s}]`), Options{URL: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if r := runner.Run(ctx).Results[0]; r.Answer != result.Unknown || !strings.Contains(r.Reason, "interrupted") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -66,8 +66,8 @@ type visit struct {
 
 // ask makes one request and reads its answer within the step's limits. Errors
 // are failures.
-func (v *visit) ask(ctx context.Context, s *step) (*exchange, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+func (v *visit) ask(outer context.Context, s *step) (*exchange, error) {
+	ctx, cancel := context.WithTimeout(outer, s.timeout)
 	defer cancel()
 	x := &exchange{}
 	started := time.Now()
@@ -84,7 +84,7 @@ func (v *visit) ask(ctx context.Context, s *step) (*exchange, error) {
 	client := http.Client{Transport: v.transport, Jar: v.jar, CheckRedirect: v.redirects(s, x)}
 	response, err := client.Do(request)
 	if err != nil {
-		return x, explain(ctx, err, s.timeout)
+		return x, explain(outer, err, s.timeout)
 	}
 	defer response.Body.Close()
 	x.answered(response, s.maxBody)
@@ -95,7 +95,7 @@ func (v *visit) ask(ctx context.Context, s *step) (*exchange, error) {
 	}
 	x.body.data = data
 	if err != nil {
-		return x, fails("the body ended after %s: %s", people(int64(len(data))), explain(ctx, err, s.timeout))
+		return x, fails("the body ended after %s: %s", people(int64(len(data))), explain(outer, err, s.timeout))
 	}
 	return x, nil
 }
@@ -125,8 +125,9 @@ func (v *visit) redirects(s *step, x *exchange) func(*http.Request, []*http.Requ
 
 // explain says in words why a request got no answer, and whether that is the
 // server's fault or ours.
-func explain(ctx context.Context, err error, timeout time.Duration) error {
+func explain(outer context.Context, err error, timeout time.Duration) error {
 	var ours *failure
+	var network net.Error
 	var wrapped *url.Error
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
@@ -137,14 +138,14 @@ func explain(ctx context.Context, err error, timeout time.Duration) error {
 		err = wrapped.Err
 	}
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
-		return fails("no complete answer within %s", timeout)
-	case errors.Is(err, context.Canceled):
+	case outer.Err() != nil:
 		return unknownIf("interrupted")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fails("DNS knows no host %s", dns.Name)
 	case errors.As(err, &dns):
 		return unknownIf("finding the address of %s: %s", dns.Name, dns.Err)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fails("no complete answer within %s", timeout)
 	case errors.As(err, &certificate):
 		return fails("the certificate is not trusted: %s", explainCertificate(certificate))
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
@@ -168,13 +169,18 @@ func connecting(err error) error {
 	return fmt.Errorf("connecting to %s: %w", operation.Addr, operation.Err)
 }
 
-// explainCertificate adds the names that the certificate does have.
+// explainCertificate adds the names that the certificate does have, or how to
+// trust it.
 func explainCertificate(err *tls.CertificateVerificationError) string {
 	var host x509.HostnameError
 	if errors.As(err.Err, &host) {
 		return fmt.Sprintf("it is not for %s, only for %s", host.Host, strings.Join(host.Certificate.DNSNames, ", "))
 	}
-	return strings.TrimPrefix(err.Err.Error(), "x509: ")
+	text := strings.TrimPrefix(err.Err.Error(), "x509: ")
+	if errors.As(err.Err, new(x509.UnknownAuthorityError)) {
+		text += " (tls.caFile or --ca names one to trust, --insecure trusts any)"
+	}
+	return text
 }
 
 // String is the exchange in one line.
