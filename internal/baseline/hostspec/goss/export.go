@@ -21,7 +21,7 @@ type Exported struct {
 // Export writes what the rules of the document keep as a goss file. What
 // Landfall captured passes when goss validates it on the same host.
 func Export(spec *hostspec.Spec) (*Exported, error) {
-	e := &exporter{file: newFile(), out: &Exported{}, host: spec}
+	e := &exporter{file: newFile(), out: &Exported{}}
 	kept := spec.Kept()
 	for i := range kept.Items {
 		item := &kept.Items[i]
@@ -36,6 +36,9 @@ func Export(spec *hostspec.Spec) (*Exported, error) {
 	}
 	if err := e.ports(); err != nil {
 		return nil, fmt.Errorf("writing ports for goss: %w", err)
+	}
+	if err := e.settings(); err != nil {
+		return nil, fmt.Errorf("writing settings for goss: %w", err)
 	}
 	body, err := e.file.encode()
 	if err != nil {
@@ -58,14 +61,18 @@ var writers = map[hostspec.Kind]func(*exporter, *hostspec.Item) error{
 	hostspec.Sysctl:  (*exporter).sysctl,
 	hostspec.Mount:   (*exporter).mount,
 	hostspec.Command: (*exporter).command,
+	hostspec.Postfix: (*exporter).setting, hostspec.SSHD: (*exporter).setting, hostspec.PHPSetting: (*exporter).setting,
 }
 
 type exporter struct {
-	file   *file
-	out    *Exported
-	host   *hostspec.Spec
+	file *file
+	out  *Exported
+	// bound are the addresses by port, and bounds the ports in order.
 	bound  map[string][]string
 	bounds []string
+	// lines are what commands have to print, and commands are those in order.
+	lines    map[string][]string
+	commands []string
 }
 
 func (e *exporter) leave(where, reason string) {

@@ -66,6 +66,8 @@ func TestExport(t *testing.T) {
 		{Where: "file#sha256", Reason: "unknown when it was captured", Items: 1},
 		{Where: "file#entries", Reason: "goss has no such attribute", Items: 1},
 		{Where: "file", Reason: "the name holds characters that cannot be written", Items: 1},
+		{Where: "php-setting", Reason: "which program prints it is not known", Items: 1},
+		{Where: "postfix", Reason: "it changes by itself", Items: 1},
 	}
 	if diff := cmp.Diff(want, exported.LeftOut); diff != "" {
 		t.Errorf("left out (-want +got):\n%s", diff)
