@@ -66,6 +66,9 @@ var lookupTable = regexp.MustCompile(`(?:^|[\s,{])((?:hash|btree|cdb|lmdb|dbm|te
 
 // lookupTables names the tables that a value refers to.
 func lookupTables(value string) []string {
+	if !strings.Contains(value, ":/") {
+		return nil // nearly all
+	}
 	var tables []string
 	for _, match := range lookupTable.FindAllStringSubmatch(value, -1) {
 		tables = append(tables, match[1])
