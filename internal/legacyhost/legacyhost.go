@@ -30,9 +30,9 @@ const (
 	EnvDir     = "LANDFALL_LOCAL_DIR"
 )
 
-// folder is the name of the fleet's folder below the local folder. No cluster
-// is taken for it: localkube knows a cluster by its file.
-const folder = "legacy"
+// Folder is the name of the fleet's folder below the local folder, where local
+// clusters have theirs: no cluster may have this name.
+const Folder = "legacy"
 
 // Manager creates and deletes the fleet of one folder. There is one fleet per
 // folder; commands on it exclude each other by a lock file.
@@ -52,7 +52,7 @@ func NewManager(dir string, getenv func(string) string, p progress.Reporter) (*M
 	if dir == "" {
 		dir = DefaultDir
 	}
-	abs, err := filepath.Abs(filepath.Join(dir, folder))
+	abs, err := filepath.Abs(filepath.Join(dir, Folder))
 	if err != nil {
 		return nil, fmt.Errorf("finding the local folder: %w", err)
 	}

@@ -60,10 +60,24 @@ func (m *Manager) network(ctx context.Context, asked netip.Prefix) (network, err
 	if taken := takenBy(n.Subnet); taken != "" {
 		return n, fault.New(fault.Refused, "Free it, or delete the hosts and create them with another --subnet.", "using network %s: %s has it now", n.Subnet, taken)
 	}
-	return n, ip(ctx,
+	err = ip(ctx,
 		"link add "+n.Bridge+" type bridge",
 		"addr add "+n.address(1).String()+"/24 dev "+n.Bridge,
 		"link set "+n.Bridge+" up")
+	if err != nil {
+		return n, err
+	}
+	return n, n.forward()
+}
+
+// forward lets the hosts answer what reaches them through this machine: pods of
+// a local cluster go on using the old database.
+func (n network) forward() error {
+	path := "/proc/sys/net/ipv4/conf/" + n.Bridge + "/forwarding"
+	if err := os.WriteFile(path, []byte("1"), 0o644); err != nil {
+		return fmt.Errorf("switching on forwarding of %s: %w", n.Bridge, err)
+	}
+	return nil
 }
 
 func (m *Manager) readNetwork() (network, error) {
