@@ -130,7 +130,7 @@ func random(value string) bool {
 		}
 		counts[r]++
 	}
-	if upper < 3 || lower < 3 || digits < 3 || strings.Count(value, "/") > 3 || strings.HasPrefix(value, "/") {
+	if upper < 3 || lower < 3 || digits < 2 || strings.Count(value, "/") > 3 || strings.HasPrefix(value, "/") {
 		return false
 	}
 	entropy := 0.0
