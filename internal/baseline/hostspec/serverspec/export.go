@@ -53,12 +53,14 @@ func Export(spec *hostspec.Spec) *Exported {
 
 const helper = `require 'serverspec'
 
-# On the host itself; with TARGET_HOST set, over SSH, as ~/.ssh/config says.
+# On the host itself; with TARGET_HOST set, over SSH, as SSH_CONFIG or
+# ~/.ssh/config says.
 if ENV['TARGET_HOST']
   require 'net/ssh'
+  options = Net::SSH::Config.for(ENV['TARGET_HOST'], [ENV['SSH_CONFIG'] || '~/.ssh/config'])
   set :backend, :ssh
-  set :host, ENV['TARGET_HOST']
-  set :ssh_options, Net::SSH::Config.for(ENV['TARGET_HOST'])
+  set :host, options[:host_name] || ENV['TARGET_HOST']
+  set :ssh_options, options
 else
   set :backend, :exec
 end
