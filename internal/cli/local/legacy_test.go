@@ -53,6 +53,16 @@ func TestWhatLegacyCommandsRefuse(t *testing.T) {
 	}
 }
 
+func TestNoClusterTakesTheFolderOfTheServers(t *testing.T) {
+	c := &command.Context{Getenv: func(string) string { return "" }}
+	cmd := New(c)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs([]string{"create", "legacy", "--nodes", "1"})
+	if err := cmd.Execute(); fault.ClassOf(err) != fault.Invalid || !strings.Contains(err.Error(), "creating cluster legacy") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestListWithoutServers(t *testing.T) {
 	var out bytes.Buffer
 	c := &command.Context{Output: command.JSON}

@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/kubeconfig"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/legacyhost"
 	"github.com/landfall-dev/landfall/internal/localcluster"
 )
 
@@ -82,6 +85,9 @@ func newVerb(c *command.Context, group []string, v verb) *cobra.Command {
 
 // pass hands the command to localkube, which talks to the user directly.
 func pass(ctx context.Context, c *command.Context, v verb, line, args []string) error {
+	if line[0] == "create" && slices.Contains(args, legacyhost.Folder) {
+		return fault.New(fault.Invalid, "Choose another name.", "creating cluster %s: its folder would be that of `landfall local legacy`", legacyhost.Folder)
+	}
 	tool, err := localcluster.Find(c.Getenv)
 	if err != nil {
 		return err
