@@ -12,7 +12,7 @@ import (
 // the folders of roots. Such files are known by their size.
 const (
 	maxHashed  = 8 << 20
-	hashBudget = 32 << 20
+	hashBudget = 24 << 20
 	// maxListed bounds the list of one folder of roots, in bytes.
 	maxListed = 12 << 20
 )

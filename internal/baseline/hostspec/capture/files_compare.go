@@ -265,7 +265,7 @@ func (c *fileCompare) content(e *entry) []hostspec.Attribute {
 	case c.in.UID != 0 && !c.in.Image:
 		return []hostspec.Attribute{size, Unknown("sha256", c.in.denied(e.path))}
 	}
-	return []hostspec.Attribute{size, Unknown("sha256", fmt.Errorf("not read: too many files there for %d MiB of reading", hashBudget>>20))}
+	return []hostspec.Attribute{size, Unknown("sha256", fmt.Errorf("not read: more than 3,000 files or %d MiB in its folder", hashBudget>>20))}
 }
 
 var ownWrites = regexp.MustCompile(`\.log(\.|$)|\.(pid|lock|sock|swp|tmp|sqlite-(wal|shm)|db-(wal|shm))$`)

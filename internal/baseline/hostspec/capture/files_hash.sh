@@ -10,8 +10,8 @@ IFS=' '
 			find "$root" -xdev \( $prune -o -name node_modules \) -prune -o $some -printf '%d\t%s\t%p\n'
 		else
 			find "$root" -xdev \( $prune -o -name node_modules \) -prune -o $some -print | sed 's/^/0	4096	/'
-		fi 2>/dev/null | head -n 60000 | sort -n -k1,1 -k2,2 | awk -F'\t' -v most=@HASHBYTES@ '
-			{ sum += $2; if (sum > most || NR > 5000) exit; print substr($0, length($1) + length($2) + 3) }'
+		fi 2>/dev/null | head -n 30000 | sort -n -k1,1 -k2,2 | awk -F'\t' -v most=@HASHBYTES@ '
+			{ sum += $2; if (sum > most || NR > 3000) exit; print substr($0, length($1) + length($2) + 3) }'
 	done
 	set +f
 	for f in /usr/share/base-files/dot.* @PATHS@; do

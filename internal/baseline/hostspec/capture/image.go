@@ -142,11 +142,11 @@ func (r *imageReading) hardLink(e *entry, to string) {
 
 // keep reads a content that a source wants.
 func (r *imageReading) keep(e *entry, name string, content io.Reader) error {
-	if e.size > MaxFile || r.read > maxFiles {
-		r.in.files[name] = file{err: fmt.Errorf("larger than %d MiB", MaxFile>>20)}
+	if e.size > maxImageFile || r.read > maxFiles {
+		r.in.files[name] = file{err: fmt.Errorf("larger than %d MiB", maxImageFile>>20)}
 		return nil
 	}
-	data, err := io.ReadAll(io.LimitReader(content, MaxFile))
+	data, err := io.ReadAll(io.LimitReader(content, maxImageFile))
 	if err != nil {
 		return err
 	}

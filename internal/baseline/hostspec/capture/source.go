@@ -60,8 +60,12 @@ const (
 	DefaultBytes   = 4 << 20
 )
 
-// MaxFile bounds the files whose contents are read, in bytes.
-const MaxFile = 8 << 20
+// MaxFile bounds the files whose contents are read, in bytes. In images, where
+// nothing can be filtered before it comes here, it is maxImageFile.
+const (
+	MaxFile      = 2 << 20
+	maxImageFile = 32 << 20
+)
 
 // NotThere is the exit code by which a command's script says that what it asks
 // is not installed, as a shell does for a command that it does not find.

@@ -155,7 +155,7 @@ func TestFilesOfAllShapes(t *testing.T) {
 					t.Errorf("%q: %q, %v; want %q", path, got, err, want)
 				}
 			}
-			if _, err := in.Read(big); err == nil || err.Error() != "larger than 8 MiB" {
+			if _, err := in.Read(big); err == nil || err.Error() != "larger than 2 MiB" {
 				t.Errorf("big: %v", err)
 			}
 			for _, absent := range []string{filepath.Join(root, "d", "dangling"), filepath.Join(root, "none", "x")} {
