@@ -43,6 +43,8 @@ type Rule struct {
 	Source string `yaml:"source"`
 	// Quiet: nothing to do or to know, so that worksheets only count it.
 	Quiet bool `yaml:"quiet"`
+	// Whole: what is in a folder goes where the folder goes.
+	Whole bool `yaml:"whole"`
 
 	where, unless map[string]condition
 }
@@ -158,7 +160,7 @@ func (r *Rules) classify(item hostspec.Item) Finding {
 	name := item.String()
 	for _, rule := range r.byKind[item.Kind] {
 		if rule.matches(name, item) {
-			return Finding{Item: item, Class: rule.Class, Rule: rule.Name, Reason: rule.Reason, Remedy: rule.Remedy, Source: rule.Source, Quiet: rule.Quiet}
+			return Finding{Item: item, Class: rule.Class, Rule: rule.Name, Reason: rule.Reason, Remedy: rule.Remedy, Source: rule.Source, Quiet: rule.Quiet, whole: rule.Whole}
 		}
 	}
 	return Finding{

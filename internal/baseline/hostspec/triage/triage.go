@@ -10,6 +10,7 @@ package triage
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
@@ -68,6 +69,9 @@ type Finding struct {
 	Question string
 	// Decided: a person said so.
 	Decided bool
+
+	// whole: what is in this folder goes where it goes.
+	whole bool
 }
 
 // Report is the triage of one host.
@@ -88,6 +92,7 @@ type Report struct {
 func Run(spec *hostspec.Spec, rules *Rules) *Report {
 	report := &Report{Host: spec.Host, Unknown: spec.Unknown}
 	used := make([]bool, len(spec.Decisions))
+	var folder Finding // the last one that goes as a whole
 	for _, item := range spec.Kept().Items {
 		if item.Absent {
 			continue
@@ -96,6 +101,13 @@ func Run(spec *hostspec.Spec, rules *Rules) *Report {
 		if i, ok := decisionOn(spec.Decisions, item.Key); ok {
 			used[i] = true
 			finding = finding.decided(spec.Decisions[i])
+		}
+		switch {
+		case finding.Kind != hostspec.File:
+		case folder.whole && !finding.Decided && strings.HasPrefix(finding.Name, folder.Name+"/"):
+			finding = finding.within(folder)
+		case finding.whole && item.Text("type") == "directory":
+			folder = finding
 		}
 		report.Findings = append(report.Findings, finding)
 	}
@@ -121,9 +133,15 @@ func (f Finding) decided(decision hostspec.Decision) Finding {
 	if f.Class == Decide {
 		f.Question = f.Reason
 	}
-	f.Class, f.Decided, f.Quiet = Class(decision.Class), true, false
+	f.Class, f.Decided, f.Quiet, f.whole = Class(decision.Class), true, false, true
 	f.Reason = cmp.Or(decision.Reason, f.Reason)
 	return f
+}
+
+// within is what is said of a file in a folder that goes as a whole.
+func (f Finding) within(folder Finding) Finding {
+	folder.Item, folder.whole = f.Item, false
+	return folder
 }
 
 // Open are the findings that still wait for a person.

@@ -224,6 +224,29 @@ func TestParseDecision(t *testing.T) {
 	}
 }
 
+func TestWhatIsInAFolderGoesWithIt(t *testing.T) {
+	file := func(spec *hostspec.Spec, name, kind string) {
+		spec.Add(hostspec.File, name, hostspec.Attribute{Name: "state", Value: hostspec.Text("unmanaged")}, hostspec.Attribute{Name: "type", Value: hostspec.Text(kind)})
+	}
+	spec := &hostspec.Spec{Decisions: []hostspec.Decision{{Item: "file//opt/tool", Class: "image", Reason: "ours"}, {Item: "file//opt/tool/secret", Class: "drop"}}}
+	for _, name := range []string{"/opt/tool", "/var/www/shop/shared/public/uploads"} {
+		file(spec, name, "directory")
+	}
+	for _, name := range []string{"/opt/tool/run", "/opt/tool/secret", "/opt/tool-old", "/var/www/shop/shared/public/uploads/a.gif", "/var/www/shop/shared/public/uploads-of-2019.txt"} {
+		file(spec, name, "file")
+	}
+	spec.Sort()
+	report := Run(spec, BuiltIn())
+	for name, want := range map[string]Class{
+		"/opt/tool/run": Image, "/opt/tool/secret": Drop, "/opt/tool-old": Decide,
+		"/var/www/shop/shared/public/uploads/a.gif": Store, "/var/www/shop/shared/public/uploads-of-2019.txt": Image,
+	} {
+		if got := report.Class(hostspec.Key{Kind: hostspec.File, Name: name}); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestGroupsJoinWhatSaysTheSame(t *testing.T) {
 	report := Run(shop(t), BuiltIn())
 	total := 0
