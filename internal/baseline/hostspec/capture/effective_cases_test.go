@@ -169,12 +169,13 @@ memory_limit = 64M
 pm = ondemand
 -- /etc/php/8.2/cli/php.ini --
 memory_limit = -1
+opcache.preload = /srv/preload.php
 -- /etc/php/8.2/apache2/php.ini --
 memory_limit = 256M
 extension=redis.so
 `,
 			outputs: map[string]string{
-				"php/cli": "PHP Warning: something\n" + `{"sapi":"cli","version":"8.2.1","files":"/etc/php/8.2/cli/php.ini,","settings":{"memory_limit":"-1","precision":"14"},"extensions":{"redis":"5.3"}}` + "\n" +
+				"php/cli": "PHP Warning: something\n" + `{"sapi":"cli","version":"8.2.1","files":"/etc/php/8.2/cli/php.ini,","settings":{"memory_limit":"-1","opcache.preload":"","precision":"14"},"extensions":{"redis":"5.3"}}` + "\n" +
 					`{"sapi":"cli","version":"7.4.3","files":",","settings":{"precision":"17"},"extensions":{"redis":"4.0"}}` + "\n",
 				"php/fpm": "@@ info\nphpinfo()\nPHP Version => 7.4.3\n\nServer API => FPM/FastCGI\nLoaded Configuration File => /etc/php/7.4/fpm/php.ini\n\nConfiguration\n\nCore\n\nDirective => Local Value => Master Value\nmemory_limit => 64M => 64M\n\nredis\n\nRedis Support => enabled\n\n" +
 					"@@ pools\n[1] NOTICE: [www]\n[1] NOTICE: \tpm = ondemand\n[1] NOTICE: \tpm.max_children = 5\n[1] NOTICE: \tchroot = undefined\n",
@@ -182,7 +183,7 @@ extension=redis.so
 			want: []string{
 				"php-setting/apache2-8.2 memory_limit: value=256M",
 				"php-setting/cli-7.4 precision: value=17 default=true", "php-setting/cli-7.4 version: value=7.4.3",
-				"php-setting/cli-8.2 memory_limit: value=-1", "php-setting/cli-8.2 precision: value=14 default=true", "php-setting/cli-8.2 version: value=8.2.1",
+				"php-setting/cli-8.2 memory_limit: value=-1", "php-setting/cli-8.2 opcache.preload: value=/srv/preload.php", "php-setting/cli-8.2 precision: value=14 default=true", "php-setting/cli-8.2 version: value=8.2.1",
 				"php-setting/fpm-7.4 memory_limit: value=64M", "php-setting/fpm-7.4 version: value=7.4.3",
 				"php-extension/apache2-8.2 redis: version=unknown only its file is known", "php-extension/cli-7.4 redis: version=4.0", "php-extension/cli-8.2 redis: version=5.3",
 				"php-extension/fpm-7.4 Core: version=unknown PHP does not say", "php-extension/fpm-7.4 redis: version=4.0",

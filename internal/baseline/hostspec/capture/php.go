@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,8 @@ var (
 
 // phpSource: PHP by SAPI and version. Each binary is asked itself, as the
 // command line does not know what php-fpm has in force. `php-fpm -tt` opens
-// log files; so it is asked only where php-fpm runs and they exist.
+// log files; so it is asked only where php-fpm runs and they exist. Preloading
+// is off while they are asked, as it would run the application's code.
 func phpSource() Source {
 	return Source{
 		Name:  "php",
@@ -40,7 +42,7 @@ for p in /usr/bin/php /usr/bin/php[0-9]* /usr/local/bin/php; do
 	r=$(readlink -f "$p")
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
-	"$p" -r ` + quote(php.ReportScript) + `
+	"$p" -d opcache.preload= -r ` + quote(php.ReportScript) + `
 done
 [ "$seen" ] || exit 127`},
 			{ID: "fpm", Script: `seen=
@@ -49,8 +51,8 @@ for f in /usr/sbin/php-fpm* /usr/local/sbin/php-fpm* /usr/bin/php-fpm*; do
 	r=$(readlink -f "$f")
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
-	echo "@@ info"; "$f" -i 2>/dev/null | sed '/^Environment$/,$d'
-	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" -tt 2>&1; fi
+	echo "@@ info"; "$f" -d opcache.preload= -i 2>/dev/null | sed '/^Environment$/,$d'
+	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" -d opcache.preload= -tt 2>&1; fi
 done
 [ "$seen" ] || exit 127`},
 		},
@@ -134,20 +136,22 @@ func sapiName(sapi, series string) string { return sapi + "-" + series }
 func (p *phpParser) runtime(runtime php.Runtime) {
 	sapi := sapiName(runtime.SAPI, runtime.Series())
 	p.told[sapi] = true
-	set := map[string]bool{}
+	set := map[string]string{}
 	for _, file := range runtime.Files {
 		content, err := p.in.Read(file)
 		if err != nil {
 			p.out.Unknown(hostspec.PHPSetting, "which values are defaults is unknown: "+err.Error())
 			continue
 		}
-		for key := range php.ParseINI(string(content)).Settings() {
-			set[key] = true
-		}
+		maps.Copy(set, php.ParseINI(string(content)).Settings())
+	}
+	if preload, isSet := set["opcache.preload"]; isSet {
+		runtime.Settings["opcache.preload"] = preload // what it would be, see phpSource
 	}
 	p.out.Value(hostspec.PHPSetting, sapi+" version", hostspec.Text(runtime.Version))
 	for key, value := range runtime.Settings {
-		p.setting(hostspec.PHPSetting, sapi+" "+key, key, value, !set[key])
+		_, isSet := set[key]
+		p.setting(hostspec.PHPSetting, sapi+" "+key, key, value, !isSet)
 	}
 	for name, version := range runtime.Extensions {
 		p.out.Add(hostspec.PHPExtension, sapi+" "+name, versionAttribute(version))
