@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -26,10 +27,16 @@ var (
 	}
 )
 
+// phpQuiet keeps PHP from acting when it just starts: preloading runs code of
+// the application, and New Relic's agent starts its daemon.
+const phpQuiet = "-d opcache.preload= -d newrelic.daemon.dont_launch=3"
+
+// phpQuieted are the settings that phpQuiet hides, with the values built in.
+var phpQuieted = map[string]string{"opcache.preload": "", "newrelic.daemon.dont_launch": "0"}
+
 // phpSource: PHP by SAPI and version. Each binary is asked itself, as the
 // command line does not know what php-fpm has in force. `php-fpm -tt` opens
-// log files; so it is asked only where php-fpm runs and they exist. Preloading
-// is off while they are asked, as it would run the application's code.
+// log files; so it is asked only where php-fpm runs and they exist.
 func phpSource() Source {
 	return Source{
 		Name:  "php",
@@ -42,7 +49,7 @@ for p in /usr/bin/php /usr/bin/php[0-9]* /usr/local/bin/php; do
 	r=$(readlink -f "$p")
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
-	"$p" -d opcache.preload= -r ` + quote(php.ReportScript) + `
+	"$p" ` + phpQuiet + ` -r ` + quote(php.ReportScript) + `
 done
 [ "$seen" ] || exit 127`},
 			{ID: "fpm", Script: `seen=
@@ -51,8 +58,8 @@ for f in /usr/sbin/php-fpm* /usr/local/sbin/php-fpm* /usr/bin/php-fpm*; do
 	r=$(readlink -f "$f")
 	case " $seen " in *" $r "*) continue ;; esac
 	seen="$seen $r"
-	echo "@@ info"; "$f" -d opcache.preload= -i 2>/dev/null | sed '/^Environment$/,$d'
-	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" -d opcache.preload= -tt 2>&1; fi
+	echo "@@ info"; "$f" ` + phpQuiet + ` -i 2>/dev/null | sed '/^Environment$/,$d'
+	if grep -qsx "$(printf %.15s "${f##*/}")" /proc/[0-9]*/comm; then echo "@@ pools"; "$f" ` + phpQuiet + ` -tt 2>&1; fi
 done
 [ "$seen" ] || exit 127`},
 		},
@@ -145,8 +152,10 @@ func (p *phpParser) runtime(runtime php.Runtime) {
 		}
 		maps.Copy(set, php.ParseINI(string(content)).Settings())
 	}
-	if preload, isSet := set["opcache.preload"]; isSet {
-		runtime.Settings["opcache.preload"] = preload // what it would be, see phpSource
+	for key, builtIn := range phpQuieted {
+		if _, known := runtime.Settings[key]; known {
+			runtime.Settings[key] = cmp.Or(set[key], builtIn)
+		}
 	}
 	p.out.Value(hostspec.PHPSetting, sapi+" version", hostspec.Text(runtime.Version))
 	for key, value := range runtime.Settings {
