@@ -87,6 +87,15 @@ type EnvironmentSpec struct {
 	// +optional
 	Hostname string `json:"hostname,omitempty"`
 
+	// Aliases are further names that HOSTNAME answers to, such as www.HOSTNAME.
+	// Only where one component is public: which else should answer?
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	// +listType=set
+	// +optional
+	Aliases []string `json:"aliases,omitempty"`
+
 	// TTL counts from creation; the environment is deleted after it. None
 	// means it stays.
 	// +optional

@@ -665,6 +665,11 @@ func (in *EnvironmentSpec) DeepCopyInto(out *EnvironmentSpec) {
 		*out = make([]StoreOverride, len(*in))
 		copy(*out, *in)
 	}
+	if in.Aliases != nil {
+		in, out := &in.Aliases, &out.Aliases
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.TTL != nil {
 		in, out := &in.TTL, &out.TTL
 		*out = new(metav1.Duration)

@@ -233,10 +233,11 @@ func (in Input) Hash() string {
 		Settings                           map[string]map[string]string
 	}
 	env := in.Environment
+	hostnames := append([]string{env.Spec.Hostname}, env.Spec.Aliases...)
 	blueprint := in.Blueprint.Spec
 	blueprint.Baseline = "" // what is normal does not change what runs
 	v := inputs{
-		Name: env.Name, Project: env.Namespace, Namespace: Namespace(env), Hostname: env.Spec.Hostname, UID: string(env.UID),
+		Name: env.Name, Project: env.Namespace, Namespace: Namespace(env), Hostname: strings.Join(hostnames, " "), UID: string(env.UID),
 		Blueprint: in.Blueprint.Name, Spec: blueprint,
 		Versions: env.Spec.Versions, Overrides: env.Spec.Overrides, Stores: env.Spec.Stores, Quota: env.Spec.Quota,
 		Secrets: in.usedSecrets(), Settings: in.Stores,

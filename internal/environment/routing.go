@@ -42,7 +42,7 @@ func (r *renderer) hostnames(p *part) []string {
 	}
 	names := []string{p.Name + "." + env}
 	if public == 1 {
-		names = append(names, env)
+		names = append(append(names, env), r.in.Environment.Spec.Aliases...)
 	}
 	return names
 }

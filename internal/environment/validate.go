@@ -41,6 +41,7 @@ func ValidateEnvironment(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) erro
 	errs = append(errs, validateVersions(bp, env, spec.Child("versions"))...)
 	errs = append(errs, validateOverrides(bp, env, spec.Child("overrides"))...)
 	errs = append(errs, validateStoreOverrides(bp, env, spec.Child("stores"))...)
+	errs = append(errs, validateAliases(bp, env, spec.Child("aliases"))...)
 	errs = append(errs, validateSettings(env, spec)...)
 	return invalid("environment "+shorten(env.Name), errs)
 }

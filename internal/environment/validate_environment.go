@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -96,6 +97,21 @@ func validateStoreOverrides(bp *v1alpha1.Blueprint, env *v1alpha1.Environment, a
 		}
 	}
 	return errs
+}
+
+func validateAliases(bp *v1alpha1.Blueprint, env *v1alpha1.Environment, at *field.Path) field.ErrorList {
+	public := 0
+	for i := range bp.Spec.Components {
+		for _, port := range bp.Spec.Components[i].Ports {
+			if port.Public {
+				public++
+			}
+		}
+	}
+	if len(env.Spec.Aliases) > 0 && public != 1 {
+		return field.ErrorList{field.Forbidden(at, fmt.Sprintf("%d components are public: aliases lead to the only one", public))}
+	}
+	return nil
 }
 
 // validateSettings checks what does not depend on the blueprint.

@@ -26,7 +26,7 @@ type createFlags struct {
 	ask.Flags
 	blueprint, from, cluster string
 	hostname, targetNS       string
-	set, quota               []string
+	set, quota, aliases      []string
 	ttl                      time.Duration
 	adopt                    bool
 }
@@ -65,6 +65,7 @@ data) are not taken over.`,
 func addCreateFlags(c *command.Context, cmd *cobra.Command, flags *createFlags) {
 	cmd.Flags().StringArrayVar(&flags.set, "set", nil, "`COMPONENT=VERSION`: tag, digest or chart version; repeatable")
 	cmd.Flags().DurationVar(&flags.ttl, "ttl", 0, "delete the environment after this long, as in 8h")
+	cmd.Flags().StringSliceVar(&flags.aliases, "alias", nil, "further `name` that the hostname's component answers on; repeatable")
 	cmd.Flags().StringVar(&flags.hostname, "hostname", "", "`name` it answers on; by default NAME.DOMAIN of its cluster")
 	cmd.Flags().StringVar(&flags.cluster, "cluster", "", "`name` of the cluster to run on; by default \"local\"")
 	cmd.Flags().StringVar(&flags.targetNS, "target-namespace", "", "`namespace` on the cluster; by default NAME")
@@ -161,6 +162,7 @@ func choose(env *v1alpha1.Environment, flags createFlags) error {
 		env.Spec.Cluster = flags.cluster
 	}
 	env.Spec.Hostname, env.Spec.Namespace, env.Spec.Adopt = flags.hostname, flags.targetNS, flags.adopt
+	env.Spec.Aliases = flags.aliases
 	if flags.ttl < 0 {
 		return fault.New(fault.Invalid, "Give a duration such as 8h.", "creating %s: --ttl %s is in the past", env.Name, flags.ttl)
 	}
