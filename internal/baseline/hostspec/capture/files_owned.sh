@@ -4,11 +4,21 @@ if [ -d /var/lib/dpkg/info ]; then
 	cd /var/lib/dpkg/info
 	echo '# dpkg lists'
 	grep -E "$roots|$programs" *.list /dev/null
+	# Of files elsewhere that somebody asks for: all in one search.
 	set -- @PATHS@
-	for f; do grep -Fx "$f" *.list /dev/null; done
+	for f; do
+		shift
+		set -- "$@" -e "$f"
+	done
+	[ $# -eq 0 ] || grep -Fx "$@" *.list /dev/null
 	echo '# dpkg sums'
 	grep -E ' (etc|usr/local|opt|srv|var/www|root|home)/' *.md5sums /dev/null
-	for f; do grep -F "  ${f#/}" *.md5sums /dev/null; done
+	set -- @PATHS@
+	for f; do
+		shift
+		set -- "$@" -e "  ${f#/}"
+	done
+	[ $# -eq 0 ] || grep -F "$@" *.md5sums /dev/null
 	echo '# dpkg conffiles'
 	grep -E '^(Package:|Status:| /)' /var/lib/dpkg/status
 	echo '# ucf'

@@ -19,7 +19,12 @@ for root; do
 	list "$root" 60 | head -c @SCANBYTES@
 done
 printf '\0# asked\0'
-for f in @PATHS@; do
-	if [ -e "$f" ] || [ -h "$f" ]; then list "$f" 0; fi
-done
+set -- @PATHS@
+if $gnu && [ $# -gt 0 ]; then
+	find "$@" -maxdepth 0 -printf "$format" 2>/dev/null
+else
+	for f; do
+		if [ -e "$f" ] || [ -h "$f" ]; then list "$f" 0; fi
+	done
+fi
 exit 0
