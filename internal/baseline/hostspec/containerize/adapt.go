@@ -19,6 +19,8 @@ type adapter struct {
 	changes []change
 	// env are secrets that files held, by the variable they come from now.
 	env map[string]string
+	// sessions go to a store.
+	sessions bool
 	// exported are the other variables that services are started with.
 	exported []variable
 }
@@ -72,7 +74,7 @@ func (a *adapter) adapt(file string, content []byte) []byte {
 		text, changes = adaptINI(file, text)
 	case strings.Contains(file, "/fpm/") && strings.HasSuffix(file, ".conf"):
 		var secrets map[string]string
-		text, changes, secrets = adaptFPM(file, text)
+		text, changes, secrets = adaptFPM(file, text, a.sessions)
 		maps.Copy(a.env, secrets)
 	}
 	a.changes = append(a.changes, changes...)

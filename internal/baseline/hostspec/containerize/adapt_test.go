@@ -52,7 +52,7 @@ func TestNginxOfTheShop(t *testing.T) {
 }
 
 func TestFPMOfTheShop(t *testing.T) {
-	text, changes, secrets := adaptFPM("/etc/php/8.2/fpm/pool.d/shop.conf", read(t, "fpm-shop.conf"))
+	text, changes, secrets := adaptFPM("/etc/php/8.2/fpm/pool.d/shop.conf", read(t, "fpm-shop.conf"), false)
 	golden(t, "fpm-shop.golden", tell(text, changes))
 	if diff := cmp.Diff(map[string]string{"SHOP_DB_PASSWORD": "lamps4ever!"}, secrets); diff != "" {
 		t.Errorf("secrets (-want +got)\n%s", diff)

@@ -60,6 +60,8 @@ type chooser struct {
 	rules  *triage.Rules
 	spec   *hostspec.Spec
 	owned  map[string]string // package by path
+	// sessions go to a store.
+	sessions bool
 	// modules of PHP that packages bring, as "mysqli.ini".
 	modules map[string]bool
 	// current are folders that a link "current" points at, and that link.
@@ -69,8 +71,8 @@ type chooser struct {
 // phpModule is the configuration of a module, there or linked to: 20-mysqli.ini.
 var phpModule = regexp.MustCompile(`^/etc/php/[^/]+/(?:mods-available|[^/]+/conf\.d)/(?:[0-9]+-)?([^/]+\.ini)$`)
 
-func choose(spec *hostspec.Spec, report *triage.Report, rules *triage.Rules, s *survey) *choice {
-	c := &chooser{survey: s, report: report, rules: rules, spec: spec, owned: map[string]string{}, modules: map[string]bool{}, current: map[string]string{}}
+func choose(spec *hostspec.Spec, report *triage.Report, rules *triage.Rules, s *survey, sessions bool) *choice {
+	c := &chooser{sessions: sessions, survey: s, report: report, rules: rules, spec: spec, owned: map[string]string{}, modules: map[string]bool{}, current: map[string]string{}}
 	picked := &choice{shipped: map[string]bool{}, derived: map[string]bool{}}
 	picked.wanted, picked.packages = c.packages()
 	for name, list := range s.lists {
@@ -185,6 +187,9 @@ func (c *chooser) ownFiles(picked *choice) {
 		}
 		found := c.classify(f)
 		switch class := found.Class; {
+		case f.kind == 'd' && found.Rule == "sessions-on-disk" && c.sessions:
+			under = f.path
+			picked.skipped = append(picked.skipped, skipped{f.path, "Sessions are in a store."})
 		case f.kind == 'd' && isState(found) && c.writable(f):
 			under = f.path
 			if class == triage.Store {

@@ -110,8 +110,8 @@ func Run(ctx context.Context, options Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	picked := choose(options.Spec, report, options.Rules, s)
-	a := &adapter{env: map[string]string{}}
+	a := &adapter{env: map[string]string{}, sessions: movesSessions(options.Spec, report)}
+	picked := choose(options.Spec, report, options.Rules, s, a.sessions)
 	got, out, err := pack(ctx, options, report, picked, a, work)
 	if err != nil {
 		return nil, err

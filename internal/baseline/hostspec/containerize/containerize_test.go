@@ -317,6 +317,32 @@ func TestShop(t *testing.T) {
 	}
 }
 
+func TestStatelessShopGrowsWithTheLoad(t *testing.T) {
+	o := options(t, shop(t), "php-setting/fpm-8.2 session.save_handler=store: in Redis")
+	delete(o.Host.(*host).files, "/var/www/shop/shared/public/uploads")
+	delete(o.Host.(*host).files, "/var/www/shop/shared/public/uploads/a.gif")
+	result := run(t, o)
+	if result.OneInstance != "" {
+		t.Errorf("one instance: %s", result.OneInstance)
+	}
+	text := string(result.Blueprint)
+	for _, want := range []string{
+		"scale: {min: 2, max: 6, cpu: 70}", "path: /etc/php/8.2/fpm/conf.d/99-sessions.ini", "session.save_handler = redis",
+		"${CACHE_HOST}:${CACHE_PORT}", "; php_value[session.save_path]",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the blueprint", want)
+		}
+	}
+	if strings.Contains(text, "name: sessions") {
+		t.Error("there is still a volume for sessions")
+	}
+	expected, err := os.ReadFile(filepath.Join(o.Dir, "expected.yaml"))
+	if err != nil || strings.Contains(string(expected), "session.save") {
+		t.Errorf("%v: what moved is still expected:\n%s", err, expected)
+	}
+}
+
 func TestDockerfileContinuesLinesOnlyWhereMeant(t *testing.T) {
 	o := options(t, shop(t))
 	run(t, o)

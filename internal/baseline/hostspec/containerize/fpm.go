@@ -14,8 +14,8 @@ var poolEnv = regexp.MustCompile(`^(\s*env\[([A-Za-z_]\w*)\]\s*=\s*)(.*?)\s*$`)
 // adaptFPM changes what holds on a server and not in a container, in a file of
 // PHP-FPM: it is not root, it logs to the container's output, and a secret in
 // a pool's environment comes from the container's instead. The secrets are
-// given by name.
-func adaptFPM(file, text string) (adapted string, changes []change, secrets map[string]string) {
+// given by name. With sessions, where these are is said elsewhere.
+func adaptFPM(file, text string, sessions bool) (adapted string, changes []change, secrets map[string]string) {
 	secrets = map[string]string{}
 	var out strings.Builder
 	pool := false
@@ -32,6 +32,9 @@ func adaptFPM(file, text string) (adapted string, changes []change, secrets map[
 			}
 		}
 		with, why := adaptSetting(trimmed)
+		if sessions && sessionSetting.MatchString(trimmed) {
+			with, why = "", "sessions are in a store"
+		}
 		if why == "" {
 			out.WriteString(line)
 		} else {

@@ -36,6 +36,8 @@ type plan struct {
 	Changes   []change
 	Skipped   []skipped
 	Open      []triage.Finding
+	// Sessions of PHP are in a store.
+	Sessions bool
 	// OneInstance says why there may be no second instance; empty where there
 	// may.
 	OneInstance string
@@ -102,6 +104,7 @@ func newPlan(options Options, report *triage.Report, s *survey, picked *choice, 
 	p.jobs(report)
 	p.workers(spec, report)
 	p.stores(spec)
+	p.sessions(a)
 	p.instances(report)
 	return p
 }
@@ -432,6 +435,16 @@ func (p *plan) stores(spec *hostspec.Spec) {
 	}
 }
 
+// sessions puts them into the store, where that was decided.
+func (p *plan) sessions(a *adapter) {
+	if !a.sessions || p.PHP == nil {
+		return
+	}
+	if file, ok := sessionFile(p.PHP.Command[0]); ok {
+		p.Files, p.Sessions = append(p.Files, file), true
+	}
+}
+
 // instances says whether the application may run more than once.
 func (p *plan) instances(report *triage.Report) {
 	for _, v := range p.Volumes {
@@ -442,7 +455,7 @@ func (p *plan) instances(report *triage.Report) {
 	}
 	for _, f := range report.Findings {
 		onDisk := f.Rule == "php-sessions" || f.Rule == "sessions-on-disk"
-		if onDisk && (f.Class == triage.Decide || f.Class == triage.Config) {
+		if onDisk && !p.Sessions && (f.Class == triage.Decide || f.Class == triage.Config) {
 			p.OneInstance = "sessions are on the local disk (" + f.Item.Key.String() + ")"
 			return
 		}

@@ -220,5 +220,9 @@ func (p *plan) expectation(options Options, report *triage.Report, picked *choic
 	for _, c := range p.Changes {
 		there[c.File] = false
 	}
-	return triage.Expectation(options.Spec, report, func(file string) bool { return !there[file] })
+	expected := triage.Expectation(options.Spec, report, func(file string) bool { return !there[file] })
+	if p.Sessions {
+		expected.Items = slices.DeleteFunc(expected.Items, func(item hostspec.Item) bool { return isSession(item.Key) })
+	}
+	return expected
 }
