@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -150,12 +152,54 @@ func (h HostSpec) Verify(ctx context.Context, container target.Target) []result.
 	return h.Verifier.Verify(facts)
 }
 
+// URL is what the checks ask of an environment. A document that is about one of
+// its hostnames is taken at its word; any other asks the address of the
+// component.
+func (d *Definition) URL(env *v1alpha1.Environment) (string, error) {
+	if u, err := url.Parse(d.Checks.URL); err == nil && u.Host != "" && slices.Contains(hostnames(env), u.Hostname()) {
+		return d.Checks.URL, nil
+	}
+	for _, u := range env.Status.URLs {
+		if d.Component == u.Component || d.Component == "" {
+			return u.URL, nil
+		}
+	}
+	return "", fault.New(fault.Invalid, "`landfall env get "+env.Name+"` shows its addresses.", "environment %s has no public address of component %q", env.Name, d.Component)
+}
+
+// Hosts are the names that an environment answers to, each with its component.
+func Hosts(env *v1alpha1.Environment) map[string]string {
+	hosts := map[string]string{}
+	for _, u := range env.Status.URLs {
+		if parsed, err := url.Parse(u.URL); err == nil {
+			hosts[parsed.Hostname()] = u.Component
+		}
+	}
+	if len(env.Status.URLs) == 1 {
+		for _, name := range hostnames(env) {
+			hosts[name] = env.Status.URLs[0].Component
+		}
+	}
+	return hosts
+}
+
+// hostnames that somebody chose.
+func hostnames(env *v1alpha1.Environment) []string {
+	if env.Spec.Hostname == "" {
+		return env.Spec.Aliases
+	}
+	return append([]string{env.Spec.Hostname}, env.Spec.Aliases...)
+}
+
 // Runs counts, for each objective, the checks of one run that hold. A check is
 // good when all its results hold, and one whose answer is unknown is counted
 // as bad: users who got no answer were not served.
 func (d *Definition) Runs(results []result.Result) map[string][2]int64 {
 	good := map[string]bool{}
 	for _, r := range results {
+		if !slices.ContainsFunc(d.Checks.Checks, func(c check.Check) bool { return c.Name == r.Group }) {
+			continue // that the checks could not be run is nobody's failure
+		}
 		held, seen := good[r.Group]
 		good[r.Group] = (held || !seen) && r.Answer == result.Holds
 	}

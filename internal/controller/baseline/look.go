@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -115,13 +114,8 @@ func (l *look) options(ctx context.Context, d definition) (check.Options, error)
 	if options.Getenv, err = l.secrets(ctx, l.env.Namespace, d.Secret); err != nil {
 		return options, err
 	}
-	for _, u := range l.env.Status.URLs {
-		if d.Component == u.Component || d.Component == "" && options.URL == "" {
-			options.URL = u.URL
-		}
-	}
-	if options.URL == "" {
-		return options, fmt.Errorf("the environment has no public address of component %q", d.Component)
+	if options.URL, err = d.URL(l.env); err != nil {
+		return options, err
 	}
 	cluster := &v1alpha1.Cluster{}
 	if err := l.Client.Get(ctx, client.ObjectKey{Name: l.env.Spec.Cluster}, cluster); err != nil {
@@ -133,27 +127,23 @@ func (l *look) options(ctx context.Context, d definition) (check.Options, error)
 	return options, err
 }
 
-// services are the addresses behind the environment's URLs.
+// services are the addresses behind the environment's names.
 func (l *look) services(ctx context.Context) (map[string]string, error) {
 	target, err := l.Target(ctx, l.env.Spec.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	addresses := map[string]string{}
-	for _, u := range l.env.Status.URLs {
-		parsed, err := url.Parse(u.URL)
-		if err != nil {
-			return nil, fmt.Errorf("reading the address of %s: %w", u.Component, err)
-		}
+	for host, component := range baseline.Hosts(l.env) {
 		service := &corev1.Service{}
-		key := client.ObjectKey{Namespace: l.env.Status.Namespace, Name: u.Component}
+		key := client.ObjectKey{Namespace: l.env.Status.Namespace, Name: component}
 		if err := target.Client.Get(ctx, key, service); err != nil {
-			return nil, fmt.Errorf("finding where %s answers: %w", u.Component, err)
+			return nil, fmt.Errorf("finding where %s answers: %w", component, err)
 		}
 		if len(service.Spec.Ports) == 0 || net.ParseIP(service.Spec.ClusterIP) == nil {
-			return nil, fmt.Errorf("finding where %s answers: Service %s has no address of its own", u.Component, service.Name)
+			return nil, fmt.Errorf("finding where %s answers: Service %s has no address of its own", component, service.Name)
 		}
-		addresses[parsed.Host] = net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(servicePort(service))))
+		addresses[host] = net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(servicePort(service))))
 	}
 	return addresses, nil
 }
