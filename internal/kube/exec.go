@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // Exec is a program to run in a container that is running.
@@ -71,4 +71,12 @@ func (e Exec) Run(ctx context.Context, config *rest.Config) (exit int, err error
 // runc and containerd.
 func NoSuchProgram(err error) bool {
 	return strings.Contains(err.Error(), "executable file not found") || strings.Contains(err.Error(), "no such file or directory")
+}
+
+// noSuchContainer says that the pod or its container does not exist, in the
+// words of the API server and the kubelet.
+func noSuchContainer(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "pods \"") && strings.Contains(text, "not found") || strings.Contains(text, "is not valid for pod") ||
+		strings.Contains(text, "container not found")
 }

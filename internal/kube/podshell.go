@@ -51,6 +51,8 @@ func (p PodShell) Run(ctx context.Context, script io.Reader, stdout io.Writer) e
 		return context.Cause(ctx)
 	case err != nil && NoSuchProgram(err), exit == 126, exit == 127:
 		return fault.New(fault.Failed, "Capture its image: image://REFERENCE reads the layers.", "the container has no shell")
+	case err != nil && noSuchContainer(err):
+		return fault.Wrap(fault.NotFound, err, "`kubectl get pods -n "+p.Namespace+"` shows what there is; --context chooses another cluster.")
 	case err != nil:
 		return err
 	case exit != 0:

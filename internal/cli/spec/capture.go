@@ -112,9 +112,12 @@ func readKinds(names []string) ([]hostspec.Kind, error) {
 // summary says what a capture found, in one line.
 func summary(t target.Target, spec *hostspec.Spec) string {
 	text := fmt.Sprintf("%s: %d items", t.Name(), len(spec.Items))
-	if len(spec.Unknown) > 0 {
-		kinds := slices.Sorted(maps.Keys(spec.Unknown))
-		text += fmt.Sprintf("; %d kinds unknown or incomplete (%s: %s …)", len(kinds), kinds[0], spec.Unknown[kinds[0]])
+	kinds := slices.Sorted(maps.Keys(spec.Unknown))
+	if len(kinds) > 0 {
+		text += fmt.Sprintf("; not or not wholly known: %s (%.90s)", kinds[0], spec.Unknown[kinds[0]])
+	}
+	if len(kinds) > 1 {
+		text += fmt.Sprintf(" and %d more kinds", len(kinds)-1)
 	}
 	return text
 }
@@ -138,6 +141,11 @@ func newPlace(c *command.Context, output string, targets []target.Target) (*plac
 	case several:
 		if err := os.MkdirAll(output, 0o755); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "Choose another folder with -o.")
+		}
+	}
+	if folder := filepath.Dir(output); output != "" && !several {
+		if _, err := os.Stat(folder); err != nil {
+			return nil, fault.Wrap(fault.Invalid, fmt.Errorf("writing %s: %w", output, err), "Make the folder, or choose another with -o.")
 		}
 	}
 	for i, t := range targets {

@@ -61,6 +61,16 @@ func volatileReason(key string) string {
 // perInterface are parameters that come and go with an interface.
 var perInterface = regexp.MustCompile(`^(net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh))\.(.+)\.[^.]+$`)
 
+// ofInterface gives the family, such as net.ipv4.conf, of a parameter that one
+// interface has, or "".
+func ofInterface(key string) string {
+	m := perInterface.FindStringSubmatch(key)
+	if m == nil || m[2] == "all" || m[2] == "default" || m[2] == "lo" {
+		return ""
+	}
+	return m[1]
+}
+
 func parseSysctl(in *Input, out *Builder) {
 	declared := declaredSysctls(in)
 	answer, err := in.Command("sysctl")
@@ -70,15 +80,15 @@ func parseSysctl(in *Input, out *Builder) {
 	read, denied, _ := strings.Cut(string(answer.Stdout), "# denied\n")
 	for _, file := range Lines([]byte(denied)) {
 		file = strings.TrimPrefix(file, "./")
-		out.Value(hostspec.Sysctl, dotted.Replace(file), hostspec.UnknownBecause(in.denied("/proc/sys/"+file).Error()))
+		if key := dotted.Replace(file); ofInterface(key) == "" && volatileReason(key) == "" {
+			out.Value(hostspec.Sysctl, key, hostspec.UnknownBecause(in.denied("/proc/sys/"+file).Error()))
+		}
 	}
 	values := sysctlValues([]byte(read))
 	for _, key := range sortedKeys(values) {
-		if m := perInterface.FindStringSubmatch(key); m != nil && m[2] != "all" && m[2] != "default" && m[2] != "lo" {
-			if declared[key] == "" {
-				out.Value(hostspec.Sysctl, m[1]+".*", hostspec.VolatileBecause("comes and goes with the interfaces; those of all, default and lo are captured"))
-				continue
-			}
+		if family := ofInterface(key); family != "" && declared[key] == "" {
+			out.Value(hostspec.Sysctl, family+".*", hostspec.VolatileBecause("comes and goes with the interfaces; those of all, default and lo are captured"))
+			continue
 		}
 		if key == "kernel.hostname" || key == "kernel.domainname" {
 			continue // system/hostname says it
@@ -250,6 +260,10 @@ var pseudo = []string{
 // passing are folders whose mounts belong to sessions and containers.
 var passing = []string{"/run/user/", "/run/credentials/", "/run/containerd/", "/run/netns/", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/", "/var/lib/containerd/", "/proc/", "/sys/"}
 
+// containerFolder is where container runtimes keep what they mount into one
+// container; the path is new with every one.
+var containerFolder = regexp.MustCompile(`/(kubelet|containerd|containers|docker|sandboxes)/`)
+
 // parseMounts reads mountinfo; see proc_pid_mountinfo(5). What is mounted over
 // hides what was there before.
 func parseMounts(in *Input, declared map[string]bool, out *Builder) {
@@ -270,7 +284,7 @@ func parseMounts(in *Input, declared map[string]bool, out *Builder) {
 			continue
 		}
 		source := unescapeOctal(kind[1])
-		if root := unescapeOctal(fields[3]); root != "/" {
+		if root := unescapeOctal(fields[3]); root != "/" && !containerFolder.MatchString(root) {
 			source += "[" + root + "]"
 		}
 		out.Add(hostspec.Mount, point, Text("source", out.Redacted(source)), Text("type", kind[0]),
