@@ -303,6 +303,8 @@ func (c *fileCompare) asked() {
 		e := c.tree[name]
 		owner := c.owned.of(name)
 		switch {
+		case e == nil && belowRoots(name) && !c.visible(name):
+			c.out.Add(hostspec.File, name, Unknown("state", c.in.denied(path.Dir(name))))
 		case e == nil:
 			c.out.Add(hostspec.File, name, Text("state", stateAbsent))
 		case owner == "":

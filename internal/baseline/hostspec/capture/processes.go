@@ -234,6 +234,17 @@ func leaveOut(all map[int]*process, self int) {
 	}
 }
 
+// veiled says that the executables of some processes could not be read: those
+// are known only by the names that they give themselves.
+func veiled(processes map[int]*process) bool {
+	for _, p := range processes {
+		if p.exe == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // passes says that a process is of a session, or comes and goes.
 func passes(p *process) bool {
 	title := strings.Join(p.args, " ")
@@ -256,6 +267,9 @@ func parseProcesses(in *Input, processes map[int]*process, out *Builder) {
 		name := orID(users, p.uid) + " " + p.program()
 		title := sshdStartups.ReplaceAllString(strings.Join(p.args, " "), "[listener]")
 		commands[name] = append(commands[name], strings.TrimSpace(title))
+	}
+	if veiled(processes) {
+		out.Unknown(hostspec.Process, in.denied("/proc/*/exe").Error())
 	}
 	for _, name := range sortedKeys(commands) {
 		lines := unique(redactedAll(out, commands[name]))

@@ -45,7 +45,7 @@ func parseServices(in *Input, processes map[int]*process, out *Builder) {
 		parseOpenRC(lines, out)
 		return
 	}
-	parseSysV(parts["sysv"], processes, out)
+	parseSysV(in, parts["sysv"], processes, out)
 }
 
 // properties reads blocks of NAME=value, with an empty line between.
@@ -241,7 +241,7 @@ var aliases = map[string]string{"mariadb": "mysqld", "ssh": "sshd", "apache2": "
 
 // parseSysV writes a service for each script. Whether it runs is known only
 // where its script names a program, or a pid file or process has its name.
-func parseSysV(lines []string, processes map[int]*process, out *Builder) {
+func parseSysV(in *Input, lines []string, processes map[int]*process, out *Builder) {
 	s := readSysV(lines)
 	for _, p := range processes {
 		s.live[path.Base(p.exe)], s.live[p.name], s.live[path.Base(p.program())] = true, true, true
@@ -252,6 +252,8 @@ func parseSysV(lines []string, processes map[int]*process, out *Builder) {
 		switch {
 		case s.live[name], s.live[aliases[name]], program != "." && s.live[program]:
 			attributes = append(attributes, Bool("running", true))
+		case s.stays[name] && veiled(processes):
+			attributes = append(attributes, Unknown("running", in.denied("/proc/*/exe")))
 		case s.stays[name] && program != "." && !strings.Contains(program, "$"):
 			attributes = append(attributes, Bool("running", false))
 		}

@@ -121,12 +121,12 @@ func (v *Verifier) item(expected *hostspec.Item, facts *hostspec.Spec) result.Re
 	r := result.Result{Group: string(expected.Kind), Name: expected.Name}
 	fact, found := facts.Find(expected.Key)
 	here := found && !isGone(&fact)
-	switch reason := whyUnknown(expected, facts, found); {
+	switch reason := whyUnknown(expected, &fact, facts, found); {
 	case reason != "":
 		r.Reason = reason
 	case isGone(expected) && here:
 		r.Answer, r.Expected, r.Actual = result.Fails, "not there", Describe(fact)
-	case isGone(expected):
+	case isGone(expected), isVolatile(expected):
 		r.Answer = result.Holds
 	case !here:
 		r.Answer, r.Expected, r.Actual = result.Fails, Describe(*expected), "not there"
@@ -137,8 +137,11 @@ func (v *Verifier) item(expected *hostspec.Item, facts *hostspec.Spec) result.Re
 }
 
 // whyUnknown gives the reason for which nothing can be said of an item, or "".
-func whyUnknown(expected *hostspec.Item, facts *hostspec.Spec, found bool) string {
+func whyUnknown(expected, fact *hostspec.Item, facts *hostspec.Spec, found bool) string {
 	if found {
+		if state, _ := fact.Get("state"); state.Operator() == hostspec.Unknown {
+			return state.Argument()
+		}
 		return ""
 	}
 	if reason, unknown := facts.Unknown[expected.Kind]; unknown {
@@ -177,6 +180,13 @@ func whyUnseen(expected *hostspec.Item, facts *hostspec.Spec) string {
 func isGone(item *hostspec.Item) bool {
 	state := item.Text("state")
 	return item.Absent || item.Kind == hostspec.File && (state == "missing" || state == "absent")
+}
+
+// isVolatile says that nothing is asked of an item but that it may be there.
+func isVolatile(item *hostspec.Item) bool {
+	return len(item.Attributes) > 0 && !slices.ContainsFunc(item.Attributes, func(a hostspec.Attribute) bool {
+		return a.Value.Operator() != hostspec.Volatile
+	})
 }
 
 // attributes compares one by one and tells of those that do not hold.

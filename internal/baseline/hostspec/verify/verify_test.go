@@ -117,7 +117,7 @@ func TestItems(t *testing.T) {
 	facts := read(t, "web2", unknownKinds, `
 		package: {nginx: {version: "1.22.1-9", manager: dpkg}, libc6: {version: "2"}},
 		user: {deploy: {uid: 1001, groups: [adm, www-data]}},
-		file: {/etc/gone: {state: missing}, /opt/app: {state: unmanaged, entries: 12, sha256: abc}, /etc/motd: {state: managed, mode: "0644"}}`)
+		file: {/etc/gone: {state: missing}, /opt/app: {state: unmanaged, entries: 12, sha256: abc}, /etc/motd: {state: managed, mode: "0644"}, /root/a: {state: {unknown: denied}}}`)
 	tests := map[string]struct {
 		items            string
 		want             result.Answer
@@ -144,6 +144,8 @@ func TestItems(t *testing.T) {
 		"absent of a kind that is":       {items: `firewall: {x: {exists: false}}`, want: result.Unknown, reason: "needs root"},
 		"a kind that does not exist":     {items: `pakage: {nginx: {}}`, want: result.Unknown, reason: "nothing of the kind pakage is ever captured: is it written right?"},
 		"a command that nobody calls":    {items: `command: {rsync: {path: /usr/bin/rsync}}`, want: result.Unknown, reason: "it was not looked for: no script there calls it"},
+		"a file that cannot be seen":     {items: `file: {/root/a: {exists: false}}`, want: result.Unknown, reason: "denied"},
+		"volatile and not there":         {items: `sysctl: {kernel.cad_pid: {volatile: a process id}}`, want: result.Holds},
 		"a file that is missing":         {items: `file: {/etc/gone: {mode: "0644"}}`, want: result.Fails, expected: "mode 0644", actual: "not there"},
 		"a file that shall be missing":   {items: `file: {/etc/gone: {state: missing}}`, want: result.Holds},
 		"a missing file absent":          {items: `file: {/etc/gone: {exists: false}}`, want: result.Holds},
