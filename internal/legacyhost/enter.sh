@@ -10,7 +10,6 @@ set -eu
 mode=$1 root=$2
 shift 2
 
-# mount reads its last word as a path: layers are given by short relative ones.
 mount --make-rprivate /
 mkdir -p "$root" "$UPPER" "$WORK"
 mount -t overlay -o "lowerdir=$LAYERS,upperdir=$UPPER,workdir=$WORK" overlay "$root"

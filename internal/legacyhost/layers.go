@@ -62,46 +62,66 @@ func (m *Manager) layer(ctx context.Context, name, id string, build func(dir str
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	step := m.Progress.Step("system of the " + name + " hosts")
+	if err := m.nothingStandsOn(name); err != nil {
+		return "", err
+	}
+	what := "system of the " + name + " hosts"
 	if name == baseFolder {
-		step = m.Progress.Step("base system")
+		what = "base system"
 	}
+	step := m.Progress.Step(what)
 	partial := dir + ".partial"
-	err := os.RemoveAll(partial)
-	if err == nil {
-		err = os.MkdirAll(partial, 0o755)
-	}
-	if err == nil {
-		err = build(partial)
-	}
-	if err == nil {
-		err = m.replaceLayer(name, partial, dir)
-	}
+	err := m.buildLayer(name, partial, dir, build)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		_ = os.RemoveAll(partial)
 		step.Fail(err)
-		return "", fmt.Errorf("building the system of the legacy hosts (%s): %w", name, err)
+		return "", fmt.Errorf("installing the %s: %w", what, err)
 	}
 	step.Done("installed")
 	return dir, nil
 }
 
-// replaceLayer puts a new layer into its place and drops the one that it
-// replaces. Hosts that run on it are of another recipe, which sameRecipe has
-// refused before.
-func (m *Manager) replaceLayer(name, partial, dir string) error {
+// nothingStandsOn refuses to replace a layer below hosts that there are: a
+// newer version of Landfall may build it otherwise than the one that made them.
+func (m *Manager) nothingStandsOn(layer string) error {
+	hosts, err := m.hosts()
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if h.Prepared {
+			return fault.New(fault.Refused, "Delete them first: landfall local legacy delete.",
+				"creating legacy hosts: the %s system is not the one that host %s in %s stands on", layer, h.Name, m.Dir)
+		}
+	}
+	return nil
+}
+
+// buildLayer builds a layer aside and puts it into the place of the one that it
+// replaces.
+func (m *Manager) buildLayer(name, partial, dir string, build func(dir string) error) error {
+	if err := os.RemoveAll(partial); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(partial, 0o755); err != nil {
+		return err
+	}
+	if err := build(partial); err != nil {
+		return err
+	}
 	old, err := filepath.Glob(m.path("layers", name+"-*"))
 	if err != nil {
 		return err
 	}
 	for _, o := range old {
-		if o != partial {
-			if err := os.RemoveAll(o); err != nil {
-				return err
-			}
+		if o == partial {
+			continue
+		}
+		if err := os.RemoveAll(o); err != nil {
+			return err
 		}
 	}
 	return os.Rename(partial, dir)

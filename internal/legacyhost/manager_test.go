@@ -105,3 +105,29 @@ func TestOnlyDebiansOwnSourcesAreTaken(t *testing.T) {
 		}
 	}
 }
+
+func TestALayerBelowHostsIsNotReplaced(t *testing.T) {
+	m := &Manager{Dir: t.TempDir(), Progress: progress.Discard}
+	if err := os.MkdirAll(m.path("hosts", "web1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	built := 0
+	build := func(dir string) error {
+		built++
+		return os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)
+	}
+	for _, id := range []string{"1", "1", "2"} { // the second is there
+		if _, err := m.layer(t.Context(), "web", id, build); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, _ := filepath.Glob(m.path("layers", "*")); built != 2 || len(left) != 1 || filepath.Base(left[0]) != "web-2" {
+		t.Errorf("built %d times, left %v; want 2 and just web-2", built, left)
+	}
+	if err := m.writeJSON("hosts/web1/host.json", Host{Name: "web1", Prepared: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.layer(t.Context(), "web", "3", build); fault.ClassOf(err) != fault.Refused || built != 2 {
+		t.Errorf("below a host: %v; want refused", err)
+	}
+}
