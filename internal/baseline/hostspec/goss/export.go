@@ -110,9 +110,10 @@ func (e *exporter) pkg(item *hostspec.Item) error {
 	}
 	fields := []field{{"installed", true}}
 	for _, f := range e.attributes(item, map[string]string{"version": "versions", "manager": "", "arch": "", "origin": "", "manual": ""}) {
-		// goss has a list of versions: one must be like this.
-		if one, plain := f.value.(string); plain {
-			f.value = []string{one}
+		// goss has a list of versions: those given must be among them.
+		version, _ := item.Get("version")
+		if version.Plain() {
+			f.value = version.Strings()
 		} else {
 			f.value = map[string]any{"contain-element": f.value}
 		}

@@ -194,7 +194,7 @@ func (r *readResource) pkg() {
 		version = []hostspec.Attribute{{Name: "version", Value: hostspec.Text(list[0])}}
 	case isList && len(list) > 1:
 		r.take("versions")
-		r.leave("package/"+r.id+"#versions", "a host spec has one version of a package, not several at once")
+		version = []hostspec.Attribute{{Name: "version", Value: hostspec.Expect(hostspec.Contains, list)}}
 	default:
 		version = r.attributes("versions", "version")
 	}

@@ -93,10 +93,15 @@ func (e *exporter) pkg(item *hostspec.Item) (string, []string) {
 		return describe, shouldNot("be_installed")
 	}
 	e.others(item, "version", "manager", "arch", "origin", "manual")
-	if version, ok := e.plain(item, "version"); ok {
-		return describe, []string{should("be_installed.with_version(%s)", quoted(version))}
+	if _, ok := e.plain(item, "version"); !ok {
+		return describe, []string{should("be_installed")}
 	}
-	return describe, []string{should("be_installed")}
+	var examples []string
+	versions, _ := item.Get("version")
+	for _, version := range versions.Strings() {
+		examples = append(examples, should("be_installed.with_version(%s)", quoted(version)))
+	}
+	return describe, examples
 }
 
 // service asks init itself: of the ways that Serverspec knows it takes the one

@@ -189,11 +189,17 @@ func (c *comparison) versions(text string) outcome {
 	if err != nil {
 		return unknown(err.Error())
 	}
-	in, err := inRange(c.manager, c.fact.String(), bounds)
-	if err != nil {
-		return unknown(err.Error())
+	// Of several versions side by side, one in the range is enough.
+	for _, version := range c.fact.Strings() {
+		in, err := inRange(c.manager, version, bounds)
+		if err != nil {
+			return unknown(err.Error())
+		}
+		if in {
+			return holds
+		}
 	}
-	return decided(in)
+	return fails
 }
 
 func number(fact, text string) outcome {

@@ -96,6 +96,8 @@ func TestVersionsAreComparedByTheirManager(t *testing.T) {
 		{"apk", "1.24.0-r15", "> 1.24.0-r9", result.Holds},
 		{"apk", "1.24.1_rc1", "< 1.24.1", result.Holds},
 		{"apk", "one", "< 2", result.Unknown},
+		{"rpm", "5.14.0-427.el9, 5.14.0-503.el9", ">= 5.14.0-500", result.Holds},
+		{"rpm", "5.14.0-427.el9, 5.14.0-503.el9", "> 6", result.Fails},
 		{"npm", "10.8.2", ">= 9", result.Holds},
 		{"npm", "10.8.2-beta.1", ">= 10.8.2", result.Fails},
 		{"", "8.2.29", "= 8.2.29", result.Holds},
@@ -104,7 +106,11 @@ func TestVersionsAreComparedByTheirManager(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.manager+" "+tt.version+" "+tt.bounds, func(t *testing.T) {
 			expected := read(t, "a", "", `package: {p: {version: {versions: "`+tt.bounds+`"}}}`)
-			facts := read(t, "b", "", `package: {p: {version: "`+tt.version+`", manager: "`+tt.manager+`"}}`)
+			version := `"` + tt.version + `"`
+			if strings.Contains(version, ", ") {
+				version = "[" + strings.ReplaceAll(version, ", ", `", "`) + "]"
+			}
+			facts := read(t, "b", "", `package: {p: {version: `+version+`, manager: "`+tt.manager+`"}}`)
 			if got := Verify(expected, facts)[0]; got.Answer != tt.want {
 				t.Errorf("got %+v, want %v", got, tt.want)
 			}
