@@ -142,9 +142,8 @@ func newPlace(c *command.Context, output string, targets []target.Target) (*plac
 		if err := os.MkdirAll(output, 0o755); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "Choose another folder with -o.")
 		}
-	}
-	if folder := filepath.Dir(output); output != "" && !several {
-		if _, err := os.Stat(folder); err != nil {
+	case output != "":
+		if _, err := os.Stat(filepath.Dir(output)); err != nil {
 			return nil, fault.Wrap(fault.Invalid, fmt.Errorf("writing %s: %w", output, err), "Make the folder, or choose another with -o.")
 		}
 	}

@@ -24,7 +24,7 @@ func runningSource() Source {
 		Files: []string{
 			"/etc/passwd", "/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/net/unix",
 			"/proc/sys/net/ipv4/ip_local_port_range",
-			"/etc/environment", "/etc/profile", "/etc/profile.d/*.sh", "/etc/security/pam_env.conf",
+			"/etc/environment", "/etc/profile", "/etc/profile.d/*.sh", "/etc/default/*", "/etc/sysconfig/*",
 		},
 		Commands: []Command{
 			{ID: "processes", Script: processesScript, Bytes: 16 << 20},
@@ -32,6 +32,7 @@ func runningSource() Source {
 		},
 		Parse: func(in *Input, out *Builder) {
 			parseProfiles(in, out)
+			parseServiceFiles(in, out)
 			processes := readProcesses(in, out)
 			if in.Image {
 				notObservable(in, out)
@@ -234,11 +235,11 @@ func leaveOut(all map[int]*process, self int) {
 	}
 }
 
-// veiled says that the executables of some processes could not be read: those
+// veiled says that the executables of some processes must not be read: those
 // are known only by the names that they give themselves.
-func veiled(processes map[int]*process) bool {
+func veiled(in *Input, processes map[int]*process) bool {
 	for _, p := range processes {
-		if p.exe == "" {
+		if p.exe == "" && in.UID != 0 {
 			return true
 		}
 	}
@@ -268,7 +269,7 @@ func parseProcesses(in *Input, processes map[int]*process, out *Builder) {
 		title := sshdStartups.ReplaceAllString(strings.Join(p.args, " "), "[listener]")
 		commands[name] = append(commands[name], strings.TrimSpace(title))
 	}
-	if veiled(processes) {
+	if veiled(in, processes) {
 		out.Unknown(hostspec.Process, in.denied("/proc/*/exe").Error())
 	}
 	for _, name := range sortedKeys(commands) {
@@ -312,6 +313,27 @@ func parseEnvironments(in *Input, processes map[int]*process, out *Builder) {
 	}
 	for _, key := range sortedKeys(values) {
 		out.Value(hostspec.Environment, key, joined(values[key]))
+	}
+}
+
+// parseServiceFiles writes what the files that init scripts read export: it is
+// the environment of the service. Programs that change their title, as nginx
+// and php-fpm do, overwrite what /proc would tell.
+func parseServiceFiles(in *Input, out *Builder) {
+	for _, file := range in.Glob("/etc/default/*", "/etc/sysconfig/*") {
+		data, err := in.Read(file)
+		if err != nil {
+			out.Unknown(hostspec.Environment, err.Error())
+			continue
+		}
+		for _, line := range ConfigLines(data) {
+			if !strings.HasPrefix(line, "export ") {
+				continue // a setting of the script
+			}
+			for name, value := range Assignments([]byte(line)) {
+				out.Value(hostspec.Environment, path.Base(file)+" "+name, out.Setting(name, value))
+			}
+		}
 	}
 }
 

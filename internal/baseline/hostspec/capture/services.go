@@ -36,7 +36,7 @@ func parseServices(in *Input, processes map[int]*process, out *Builder) {
 			out.Unknown(hostspec.Service, "asking systemd: "+reason(answer, err))
 			out.Unknown(hostspec.Timer, "asking systemd: "+reason(answer, err))
 		}
-		parseUnits(parts["systemd"], out)
+		parseUnits(in, parts["systemd"], out)
 		parseTimers(parts["timers"], out)
 		parseUnitFiles(parts, out)
 		return
@@ -77,7 +77,7 @@ var (
 )
 
 // parseUnits reads `systemctl show` of services.
-func parseUnits(lines []string, out *Builder) {
+func parseUnits(in *Input, lines []string, out *Builder) {
 	for _, unit := range properties(lines) {
 		if unit["LoadState"] == "not-found" || passingUnits.MatchString(unit["Id"]) || unit["Id"] == "" {
 			continue
@@ -87,10 +87,27 @@ func parseUnits(lines []string, out *Builder) {
 		attributes = append(attributes, Text("manager", "systemd"), commandAttribute(out, unit["ExecStart"]),
 			Optional("user", unit["User"]), List("dropIns", ownDropIns(unit["DropInPaths"])))
 		out.Add(hostspec.Service, name, attributes...)
-		for _, assignment := range systemdWords(unit["Environment"]) {
-			if variable, value, found := strings.Cut(assignment, "="); found {
-				out.Value(hostspec.Environment, "unit "+name+" "+variable, out.Setting(variable, value))
-			}
+		parseUnitEnvironment(in, name, unit, out)
+	}
+}
+
+// parseUnitEnvironment writes what a unit sets, itself and by files. A file
+// comes over what the unit says; see systemd.exec(5).
+func parseUnitEnvironment(in *Input, name string, unit map[string]string, out *Builder) {
+	for _, assignment := range systemdWords(unit["Environment"]) {
+		if variable, value, found := strings.Cut(assignment, "="); found {
+			out.Value(hostspec.Environment, "unit "+name+" "+variable, out.Setting(variable, value))
+		}
+	}
+	for file := range strings.Lines(unit["EnvironmentFiles"]) {
+		file, _, _ = strings.Cut(strings.TrimSpace(file), " (")
+		data, err := in.Read(file)
+		if err != nil {
+			continue // absent, elsewhere, or said to be unknown already
+		}
+		values := Assignments(data)
+		for _, variable := range sortedKeys(values) {
+			out.Value(hostspec.Environment, "unit "+name+" "+variable, out.Setting(variable, values[variable]))
 		}
 	}
 }
@@ -252,7 +269,7 @@ func parseSysV(in *Input, lines []string, processes map[int]*process, out *Build
 		switch {
 		case s.live[name], s.live[aliases[name]], program != "." && s.live[program]:
 			attributes = append(attributes, Bool("running", true))
-		case s.stays[name] && veiled(processes):
+		case s.stays[name] && veiled(in, processes):
 			attributes = append(attributes, Unknown("running", in.denied("/proc/*/exe")))
 		case s.stays[name] && program != "." && !strings.Contains(program, "$"):
 			attributes = append(attributes, Bool("running", false))

@@ -1,7 +1,7 @@
 # Services by whichever manager there is.
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
 	echo '# systemd'
-	systemctl show --no-pager --all -p Id -p Names -p LoadState -p ActiveState -p UnitFileState -p Type -p RemainAfterExit -p User -p DropInPaths -p ExecStart -p Environment '*.service'
+	systemctl show --no-pager --all -p Id -p Names -p LoadState -p ActiveState -p UnitFileState -p Type -p RemainAfterExit -p User -p DropInPaths -p ExecStart -p Environment -p EnvironmentFiles '*.service'
 	echo '# timers'
 	systemctl show --no-pager --all -p Id -p LoadState -p UnitFileState -p Unit -p TimersCalendar -p TimersMonotonic '*.timer'
 	echo '# unit files'

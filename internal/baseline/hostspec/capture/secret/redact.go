@@ -22,12 +22,16 @@ var places = []*regexp.Regexp{
 	shapes,
 }
 
-// named finds NAME=VALUE, --name=VALUE, --name VALUE and "name": "VALUE".
-var named = regexp.MustCompile(`(--?)?([A-Za-z][\w.-]*)("?\s*[=:]\s*["']?|\s+["']?)([^\s"';&|,]+)`)
+// named finds NAME=, --name=, --name and "name": , behind which a value stands.
+var named = regexp.MustCompile(`(--?)?([A-Za-z][\w.-]*)("?\s*[=:]\s*["']?|\s+["']?)`)
+
+// maxText bounds what is looked through, in bytes. A longer text is hidden as a
+// whole: whoever made it that long, the time to read it is bounded.
+const maxText = 16 << 10
 
 // Redact replaces the parts of a text that look secret by what hide makes of
 // them, in angle brackets: "mysql -p<secret 3f…>". A text without any comes
-// back as it is.
+// back as it is; one of more than 16 KiB is hidden as a whole.
 func Redact(text string, hide func(part string) string) string {
 	replace := func(part string) string { return "<" + hide(part) + ">" }
 	if !strings.ContainsAny(text, " \t\n=:") { // one word: most settings are
@@ -35,6 +39,9 @@ func Redact(text string, hide func(part string) string) string {
 			return replaceGroup(shapes, text, 0, replace)
 		}
 		return text
+	}
+	if len(text) > maxText {
+		return replace(text)
 	}
 	for _, place := range places {
 		text = replaceGroup(place, text, max(place.SubexpIndex("secret"), 0), replace)
@@ -66,17 +73,29 @@ func redactNamed(text string, replace func(string) string) string {
 		if match == nil {
 			return out.String() + text
 		}
-		name, between, value := text[match[4]:match[5]], text[match[6]:match[7]], text[match[8]:match[9]]
-		option := match[2] >= 0
-		assigned := strings.ContainsAny(between, "=:")
-		if (assigned || option) && !strings.HasPrefix(value, "<") && !strings.HasPrefix(value, "-") && Looks(name, value) {
-			out.WriteString(text[:match[8]])
-			out.WriteString(replace(value))
-			text = text[match[9]:]
-			continue
+		name, between, option := text[match[4]:match[5]], text[match[6]:match[7]], match[2] >= 0
+		if option || strings.ContainsAny(between, "=:") {
+			if value := firstValue(text[match[1]:]); value != "" && Looks(name, value) {
+				out.WriteString(text[:match[1]])
+				out.WriteString(replace(value))
+				text = text[match[1]+len(value):]
+				continue
+			}
 		}
 		// The value may itself be a name: go on behind this one.
 		out.WriteString(text[:match[5]])
 		text = text[match[5]:]
 	}
+}
+
+// firstValue is what stands before the next separator. What is an option, or
+// already hidden, is no value.
+func firstValue(text string) string {
+	if end := strings.IndexAny(text, " \t\r\n\v\f\"';&|,"); end >= 0 {
+		text = text[:end]
+	}
+	if strings.HasPrefix(text, "<") || strings.HasPrefix(text, "-") {
+		return ""
+	}
+	return text
 }

@@ -80,3 +80,16 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// Texts that made an earlier version look at each byte again for each byte.
+func TestLongTextsTakeNoLongerThanTheyAreLong(t *testing.T) {
+	for _, unit := range []string{"a:", "a=", "-p ", "mysql -p", "a://:", "a ", "?auth=", "-u a:", "<secret "} {
+		for _, size := range []int{maxText, 1 << 20} {
+			start := time.Now()
+			Redact(strings.Repeat(unit, size/len(unit)), func(string) string { return "x" })
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("%d bytes of %q took %s", size, unit, took)
+			}
+		}
+	}
+}
