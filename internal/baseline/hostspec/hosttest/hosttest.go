@@ -57,6 +57,8 @@ func Capture(t *testing.T) *hostspec.Spec {
 		hostspec.Rule{Include: "socket/tcp " + listener.Addr().String(), Reason: "the test's own"},
 		hostspec.Rule{Exclude: "process/*", Reason: "others come and go"},
 		hostspec.Rule{Include: "process/* " + own, Reason: "the test's own"},
+		hostspec.Rule{Exclude: "mount/*", Reason: "others come and go"},
+		hostspec.Rule{Include: "mount//", Reason: "stays"},
 		hostspec.Rule{Exclude: "file/*", Reason: "others change"},
 		hostspec.Rule{Include: "file//etc/*", Reason: "stay for a while"},
 	)
