@@ -68,34 +68,38 @@ func replaceGroup(pattern *regexp.Regexp, text string, group int, replace func(s
 // behind an option.
 func redactNamed(text string, replace func(string) string) string {
 	var out strings.Builder
-	for {
-		match := named.FindStringSubmatchIndex(text)
-		if match == nil {
-			return out.String() + text
-		}
+	last := 0
+	for _, match := range named.FindAllStringSubmatchIndex(text, -1) {
+		start := match[1]
 		name, between, option := text[match[4]:match[5]], text[match[6]:match[7]], match[2] >= 0
-		if option || strings.ContainsAny(between, "=:") {
-			if value := firstValue(text[match[1]:]); value != "" && Looks(name, value) {
-				out.WriteString(text[:match[1]])
-				out.WriteString(replace(value))
-				text = text[match[1]+len(value):]
-				continue
-			}
+		if match[0] < last || !option && !strings.ContainsAny(between, "=:") {
+			continue
 		}
-		// The value may itself be a name: go on behind this one.
-		out.WriteString(text[:match[5]])
-		text = text[match[5]:]
+		if value := secretValue(name, text[start:]); value != "" {
+			out.WriteString(text[last:start])
+			out.WriteString(replace(value))
+			last = start + len(value)
+		}
 	}
+	return out.String() + text[last:]
 }
 
-// firstValue is what stands before the next separator. What is an option, or
-// already hidden, is no value.
-func firstValue(text string) string {
+// secretValue is what stands before the next separator, if it is a secret by
+// the name before it or by looking random; shapes were looked for already. What
+// is an option, or hidden before, is no value.
+func secretValue(name, text string) string {
+	isNamed := Named(name)
+	if !isNamed {
+		text = text[:min(len(text), maxRandom+1)]
+	}
 	if end := strings.IndexAny(text, " \t\r\n\v\f\"';&|,"); end >= 0 {
 		text = text[:end]
 	}
-	if strings.HasPrefix(text, "<") || strings.HasPrefix(text, "-") {
+	switch {
+	case strings.HasPrefix(text, "<") || strings.HasPrefix(text, "-"):
 		return ""
+	case isNamed && Looks(name, text), !isNamed && random(text):
+		return text
 	}
-	return text
+	return ""
 }

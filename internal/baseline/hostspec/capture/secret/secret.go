@@ -109,10 +109,13 @@ func isReference(value string) bool {
 		strings.HasPrefix(value, "hash:/") || strings.HasPrefix(value, "file:/")
 }
 
+// maxRandom is the length of the longest generated key that is told by its looks.
+const maxRandom = 512
+
 // random says that a value looks like a generated key: long, of one word, with
 // letters of both cases and digits mixed.
 func random(value string) bool {
-	if len(value) < 24 || len(value) > 512 {
+	if len(value) < 24 || len(value) > maxRandom {
 		return false
 	}
 	var upper, lower, digits int

@@ -1,6 +1,10 @@
 package secret
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 func TestLooks(t *testing.T) {
 	for _, c := range []struct {
@@ -87,7 +91,7 @@ func TestLongTextsTakeNoLongerThanTheyAreLong(t *testing.T) {
 		for _, size := range []int{maxText, 1 << 20} {
 			start := time.Now()
 			Redact(strings.Repeat(unit, size/len(unit)), func(string) string { return "x" })
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 2*time.Second {
 				t.Errorf("%d bytes of %q took %s", size, unit, took)
 			}
 		}
