@@ -1,7 +1,9 @@
 #!/bin/bash
 # Landfall's story, told by its commands: each is printed before its output.
-# Run it by `make demo`. It leaves the platform and the environment "staging"
-# running; `landfall down --delete-cluster` takes everything away again.
+# Run it by `make demo`. First an old shop, on servers that nobody dares to
+# touch, comes to Kubernetes with proof that nothing was lost; then teams get
+# environments of a new one. It leaves all of it running: `landfall down
+# --delete-cluster` and `landfall local legacy delete` take it away again.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,12 +32,55 @@ pr1=http://web.pr-1.localhost:$port
 blueprint=examples/shop/blueprint.yaml
 notes=$(mktemp /tmp/landfall-demo.XXXXXX)
 mkdir "$notes.d"
-trap 'rm -rf "$notes" "$notes.d"' EXIT
+trap 'rm -rf "$notes" "$notes.d" "$notes.old"' EXIT
+old=out/demo # what is made of the old servers, to look at afterwards
+rm -rf "$old" && mkdir -p "$old"
+
+# The old servers take a while where they never ran: meanwhile the platform
+# comes up.
+landfall local legacy create --hosts 3 > "$notes.old" 2>&1 &
+servers=$!
 
 chapter "From nothing to a platform: Kubernetes, controllers, stores, front door"
 run landfall up --port "$port" | tee "$notes"
 run landfall version
 registry=$(sed -n 's/^registry *//p' "$notes")
+
+chapter "The old side: a shop on servers that nobody dares to touch"
+printf '\n$ landfall local legacy create --hosts 3\n'
+wait "$servers" || { cat "$notes.old" && exit 1; }
+run landfall local legacy list
+address() { landfall local legacy list 2>/dev/null | awk -v host="$1" '$1 == host {print $3}'; }
+web1=$(address web1)
+reach=(--ssh-config "${LANDFALL_LOCAL_DIR:-/var/lib/landfall/local}/legacy/ssh_config")
+
+chapter "What they really are, in one session; and which of them has drifted"
+run landfall spec capture "ssh://root@$web1" "${reach[@]}" -o "$old/web1.yaml"
+expect 1 landfall spec fleet "ssh://root@{$web1,$(address web2),$(address web3)}" "${reach[@]}"
+
+chapter "What each item means for Kubernetes"
+run landfall spec triage "$old/web1.yaml" \
+	--decide 'service/shop-worker=image: a component of its own, later' \
+	--decide 'file//opt/shopmon*=drop: the cluster watches' \
+	--worksheet "$old/triage.html"
+
+chapter "Into containers: from the server's own files, without Docker"
+run landfall spec containerize "$old/web1.yaml" --target "ssh://root@$web1" "${reach[@]}" \
+	--name lamps --image "$registry/lamps:1" --secret-values -o "$old/lamps"
+# Redis goes by a name that only the servers' hosts files know: see its README.
+run sed -i "s/'db1'/'$(address db1)'/" "$old/lamps/secret.yaml"
+run kubectl apply -f "$old/lamps/secret.yaml"
+run landfall apply -f "$old/lamps/blueprint.yaml"
+run landfall env delete lamps
+run landfall env create lamps --blueprint lamps --hostname shop.example --alias www.shop.example
+
+chapter "The same definition of normal on both sides"
+export SHOP_CUSTOMER=lamp-123 SHOP_OFFICE=back-0ffice # made up, as all of the shop
+run landfall check run examples/legacy-shop/checks.yaml --address "$web1" --address "127.0.0.1:$port"
+run kubectl apply -f examples/legacy-shop/checks-secret.yaml
+run landfall baseline create lamps --blueprint lamps --host-spec "lamps/php=$old/lamps/expected.yaml" \
+	--checks examples/legacy-shop/checks.yaml --secret lamps-checks --objective available=99/1h
+run landfall baseline verify lamps
 
 chapter "The shop's images, built without Docker"
 for image in schema:1 web:1 worker:1 board:1 web:2 worker:2 web:3; do
