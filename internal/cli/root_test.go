@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ import (
 func terminal(t *testing.T) (c *command.Context, out, errs *bytes.Buffer) {
 	t.Helper()
 	t.Setenv("HOME", t.TempDir())
-	t.Setenv("KUBECONFIG", "")
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
 	return &command.Context{
 		In: strings.NewReader(""), Out: out, Err: errs,
