@@ -9,13 +9,13 @@ import (
 // others: they come last. docs/spec/v1alpha1/hostspec.md says more of names and
 // attributes.
 const (
-	OS              Kind = "os"               // id, version, codename, arch, kernel: value
+	OS              Kind = "os"               // id, name, version, codename, release, kernel, arch: value
 	System          Kind = "system"           // hostname, timezone, locale variables, resolver: value
 	HostEntry       Kind = "host-entry"       // by address: names
 	Package         Kind = "package"          // by name: version, arch, manager, origin, manual, hold
 	Repository      Kind = "repository"       // by "URI suite": components, signedBy, file
 	LanguagePackage Kind = "language-package" // by "manager folder name": version
-	Service         Kind = "service"          // by name: enabled, running, manager, command, user, dropIns
+	Service         Kind = "service"          // by name: enabled, masked, running, failed, manager, command, user, dropIns
 	Timer           Kind = "timer"            // by name: schedule, unit, enabled
 	Cron            Kind = "cron"             // by "user command": schedule, file
 	Process         Kind = "process"          // by "user executable": command
@@ -28,11 +28,11 @@ const (
 	Sysctl          Kind = "sysctl"           // by key: value, declared
 	KernelModule    Kind = "kernel-module"    // by name: loaded, declared
 	Limit           Kind = "limit"            // by "domain type item": value
-	Mount           Kind = "mount"            // by mount point: source, type, options, declared
-	Swap            Kind = "swap"             // by device: size
-	Environment     Kind = "environment"      // by "scope NAME", scope a service or "global": value
-	File            Kind = "file"             // by path: state, type, mode, owner, group, size, sha256, target, package, entries
-	Command         Kind = "command"          // by name: path, package, calledBy
+	Mount           Kind = "mount"            // by mount point: source, type, options, declared, mounted
+	Swap            Kind = "swap"             // by device: size, active, declared
+	Environment     Kind = "environment"      // by "scope NAME", scope a service, "unit UNIT", "cron FILE", "image" or "global": value
+	File            Kind = "file"             // by path: state, type, mode, owner, group, size, sha256, target, capabilities, package, entries
+	Command         Kind = "command"          // by name: path or found, package, calledBy
 	Firewall        Kind = "firewall"         // by "table chain position": rule
 	Certificate     Kind = "certificate"      // by path: subject, names, issuer, expires, key, selfSigned, chain, usedBy
 	NginxServer     Kind = "nginx-server"     // by "name:port": listen, names, defaultFor, protocol, order, file

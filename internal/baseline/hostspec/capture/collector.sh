@@ -120,11 +120,11 @@ second() {
 @SECOND@
 }
 
-# The second half works while the first does: what it says waits, packed, until
-# the first is done.
+# The second half works while the first does: what it says waits, packed, in the
+# memory of tail, until the first is done. A pipe alone would hold it up.
 main() {
 	if command -v gzip >/dev/null; then
-		second 3>&1 </dev/null | gzip -1 -c | { first; gzip -dc >&3; }
+		second 3>&1 </dev/null | gzip -1 -c | tail -c 33554432 | { first; gzip -dc >&3; }
 	else
 		first
 		second </dev/null

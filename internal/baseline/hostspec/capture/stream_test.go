@@ -109,6 +109,31 @@ func TestSectionsKeepToTheirLimits(t *testing.T) {
 	}
 }
 
+// A slow first half must not make the commands of the second run into their
+// limits because nobody takes their output.
+func TestTheHalvesDoNotHoldEachOtherUp(t *testing.T) {
+	sources := []Source{
+		{Name: "files", Commands: []Command{{ID: "slow", Script: "sleep 3"}}},
+		{Name: "probe", Commands: []Command{{ID: "much", Script: "head -c 600000 /dev/urandom", Seconds: 1}, {ID: "last", Script: "echo last"}}},
+	}
+	for name, shell := range shellTargets(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in, err := readShell(t.Context(), shell, sources, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in = in.forSource("probe")
+			if out, err := in.Command("much"); err != nil || len(out.Stdout) != 600000 {
+				t.Errorf("%d bytes, %v", len(out.Stdout), err)
+			}
+			if out, err := in.Command("last"); err != nil || string(out.Stdout) != "last\n" {
+				t.Errorf("%q, %v", out.Stdout, err)
+			}
+		})
+	}
+}
+
 func TestFilesOfAllShapes(t *testing.T) {
 	root := t.TempDir()
 	write := func(name, content string, mode fs.FileMode) string {
