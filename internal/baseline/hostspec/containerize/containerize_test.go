@@ -513,6 +513,28 @@ func FuzzParseSurvey(f *testing.F) {
 	})
 }
 
+func TestHostileNamesStayOutOfTheDockerfile(t *testing.T) {
+	h := shop(t)
+	h.files["/var/www/shop/shared/$(reboot) 'x/uploads"] = entry{kind: 'd', owner: 33, mode: 0o755}
+	o := options(t, h)
+	item, _ := o.Spec.Find(hostspec.Key{Kind: hostspec.System, Name: "locale.LANG"})
+	item.Attributes[0].Value = hostspec.Text("a_B'; reboot; '")
+	run(t, o)
+	text, err := os.ReadFile(filepath.Join(o.Dir, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `'/var/www/shop/shared/$(reboot) '\''x/uploads'`) {
+		t.Errorf("the folder is not quoted:\n%s", text)
+	}
+	if strings.Contains(string(text), "printf 'a_B") {
+		t.Errorf("the locale is taken as it is:\n%s", text)
+	}
+	if packages := parseStatus("Package: x;reboot\nStatus: install ok installed\nVersion: 1\n\nPackage: y\nStatus: install ok installed\nVersion: 1;reboot\n"); len(packages) != 0 {
+		t.Errorf("%v", packages)
+	}
+}
+
 func TestClosureLeavesOutWhatTheClusterDoes(t *testing.T) {
 	packages := parseStatus(installed + "\nPackage: mail\nStatus: install ok installed\nVersion: 1\nProvides: mta (= 1), smtpd\n\nPackage: app\nStatus: install ok installed\nVersion: 1\nPre-Depends: mta\nDepends: app:any, php8.2-fpm, missing\n")
 	var names []string

@@ -1,6 +1,7 @@
 package containerize
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -69,11 +70,18 @@ func parseStanza(stanza string) (p *dpkgPackage, provides []string) {
 			}
 		}
 	}
-	if !installed || p.name == "" {
+	if !installed || !packageName.MatchString(p.name) || !packageVersion.MatchString(p.version) {
 		return nil, nil
 	}
 	return p, provides
 }
+
+// What a name and a version are made of (Debian Policy 5.6.1 and 5.6.12). They
+// become part of a Dockerfile: nothing else gets there.
+var (
+	packageName    = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
+	packageVersion = regexp.MustCompile(`^[0-9A-Za-z.+:~-]+$`)
+)
 
 // parseDepends reads "a (>= 1), b:any | c" into groups of names.
 func parseDepends(value string) [][]string {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -129,13 +130,13 @@ func (p *plan) dockerfile(s *survey, picked *choice, got *fetched) any {
 	}
 	for _, v := range p.Env {
 		data.Env = append(data.Env, env{v.Name, jsonText(v.Value)})
-		if locale := v.Value; v.Name != "TZ" && strings.Contains(locale, "_") && !slices.Contains(data.Locales, locale) {
+		if locale := v.Value; v.Name != "TZ" && localeName.MatchString(locale) && !slices.Contains(data.Locales, locale) {
 			data.Locales = append(data.Locales, locale)
 		}
 	}
 	for _, f := range picked.image {
 		if picked.shipped[f.path] && isAdapted(f.path) && !got.got[f.path] {
-			data.Removed = append(data.Removed, f.path)
+			data.Removed = append(data.Removed, word(f.path))
 		}
 	}
 	const example = "/etc/nginx/sites-enabled/default" // made by a package script
@@ -143,11 +144,25 @@ func (p *plan) dockerfile(s *survey, picked *choice, got *fetched) any {
 		data.Removed = append(data.Removed, example)
 	}
 	for _, v := range p.Volumes {
-		data.Writable = append(data.Writable, v.Path)
+		data.Writable = append(data.Writable, word(v.Path))
 	}
 	slices.Sort(data.Writable)
 	data.Command = jsonText(p.command())
 	return data
+}
+
+// localeName is such as ja_JP.UTF-8.
+var localeName = regexp.MustCompile(`^[a-z]{2,3}_[A-Z]{2}(\.[A-Za-z0-9-]+)?(@[a-z]+)?$`)
+
+// plainWord needs no quotes in a shell.
+var plainWord = regexp.MustCompile(`^[\w./+:@,-]+$`)
+
+// word is a text as one word of a shell.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return quote(text)
 }
 
 func jsonText(value any) string {
