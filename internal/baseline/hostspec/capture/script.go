@@ -84,7 +84,7 @@ var firstHalf = map[string]bool{"files": true, "packages": true, "certificate": 
 
 func sectionLines(sources []Source, options Options, first bool) string {
 	asked := strings.NewReplacer(
-		"@PATHS@", quoteAll(options.Paths),
+		"@PATHS@", quoteAll(absolute(options.Paths)),
 		"@HASHKB@", strconv.Itoa(maxHashed>>10+1),
 		"@SCANBYTES@", strconv.Itoa(maxListed),
 		"@HASHBYTES@", strconv.Itoa(hashBudget),
@@ -103,6 +103,12 @@ func sectionLines(sources []Source, options Options, first bool) string {
 		}
 	}
 	return lines.String()
+}
+
+// absolute leaves out names that tools would read as options or look for
+// wherever they are.
+func absolute(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, "/") })
 }
 
 func quoteAll(texts []string) string {
