@@ -66,7 +66,7 @@ func decodeYAML(data []byte) (*Spec, error) {
 		}
 		return nil, errors.New(Clean(err.Error()))
 	}
-	if decoder.Decode(new(yaml.Node)) != io.EOF {
+	if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) {
 		return nil, errors.New("there is more behind the document's end: a file holds one document")
 	}
 	spec, err := doc.spec()

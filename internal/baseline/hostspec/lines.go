@@ -36,7 +36,7 @@ func decodeLines(data []byte) (*Spec, bool) {
 		}
 		item, ok := lineItem(kind, line[4:])
 		// What is out of order may be there twice.
-		if last := len(spec.Items) - 1; !ok || last >= 0 && spec.Items[last].Key.Compare(item.Key) >= 0 {
+		if last := len(spec.Items) - 1; !ok || last >= 0 && spec.Items[last].Compare(item.Key) >= 0 {
 			return nil, false
 		}
 		spec.Items = append(spec.Items, item)

@@ -67,7 +67,7 @@ func (s *Spec) Keeps(item Item) bool {
 	if len(s.Rules) == 0 {
 		return true
 	}
-	key := item.Key.String()
+	key := item.String()
 	for i := len(s.Rules) - 1; i >= 0; i-- {
 		if s.Rules[i].appliesTo(&item, key) {
 			return s.Rules[i].Include != ""
@@ -82,7 +82,7 @@ func (s *Spec) KeepsAttribute(item Item, attribute string) bool {
 	if len(s.Rules) == 0 {
 		return true
 	}
-	key := item.Key.String()
+	key := item.String()
 	for i := len(s.Rules) - 1; i >= 0; i-- {
 		if s.Rules[i].appliesToAttribute(&item, key, attribute) {
 			return s.Rules[i].Include != ""

@@ -117,6 +117,6 @@ func TestCaptureRefuses(t *testing.T) {
 		}
 	}
 	if data, _ := os.ReadFile(notes); string(data) != "shopping: milk\n" {
-		t.Error(fmt.Sprintf("the file became %q", data))
+		t.Errorf("the file became %q", data)
 	}
 }

@@ -38,8 +38,8 @@ environment to run it over SSH.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "`tool` to write for: goss or serverspec")
 	cmd.Flags().StringVarP(&folder, "output", "o", "", "`folder` to write into")
-	cmd.MarkFlagRequired("format")
-	cmd.MarkFlagRequired("output")
+	_ = cmd.MarkFlagRequired("format")
+	_ = cmd.MarkFlagRequired("output")
 	return cmd
 }
 

@@ -140,7 +140,7 @@ func openSegment(f segmentFile, log *slog.Logger) (*segment, error) {
 	s := &segment{number: f.number, path: f.path, sealed: f.sealed, file: file, numbers: map[Stream]uint32{}}
 	s.refs.Store(1)
 	if err := s.learn(log); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	return s, nil

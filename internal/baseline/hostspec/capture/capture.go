@@ -100,7 +100,7 @@ func readShell(ctx context.Context, shell target.Shell, sources []Source, option
 	ended := make(chan error, 1)
 	go func() {
 		err := shell.Run(ctx, strings.NewReader(script(sources, nonce, shell.Compress(), options)), in)
-		in.Close()
+		_ = in.Close()
 		ended <- err
 	}()
 	result, err := readStream(out, nonce, sources)
@@ -110,7 +110,7 @@ func readShell(ctx context.Context, shell target.Shell, sources []Source, option
 		out.CloseWithError(err)
 		return nil, pick(<-ended, err)
 	}
-	io.Copy(io.Discard, out)
+	_, _ = io.Copy(io.Discard, out)
 	if err := <-ended; err != nil {
 		return nil, err
 	}

@@ -53,10 +53,12 @@ func (c *callFinder) script(code string, quoted int) {
 		return true
 	}
 	// An error ends the code.
-	_ = syntax.NewParser(syntax.Variant(syntax.LangBash)).Stmts(strings.NewReader(code), func(statement *syntax.Stmt) bool {
+	for statement, err := range syntax.NewParser(syntax.Variant(syntax.LangBash)).StmtsSeq(strings.NewReader(code)) {
+		if err != nil {
+			break
+		}
 		syntax.Walk(statement, visit)
-		return true
-	})
+	}
 }
 
 // literals gives words as text; one that is not known before the script runs

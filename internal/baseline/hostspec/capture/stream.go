@@ -125,10 +125,10 @@ func (r *reading) parts(in *bufio.Reader, mark []byte) (done bool, err error) {
 			}
 			continue
 		}
-		if readErr == bufio.ErrBufferFull {
+		if errors.Is(readErr, bufio.ErrBufferFull) {
 			continue
 		}
-		if readErr == io.EOF || readErr == io.ErrUnexpectedEOF {
+		if errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF) {
 			return false, nil
 		}
 		return false, readErr
@@ -229,7 +229,7 @@ func (r *reading) archive(content []byte) error {
 		archive := tar.NewReader(in)
 		for {
 			header, err := archive.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -132,7 +132,7 @@ func Run(ctx context.Context, options Options) (*Result, error) {
 	}
 	result, err := write(options, report, p, picked, s, got, work)
 	if err != nil {
-		os.Remove(archive)
+		_ = os.Remove(archive)
 		return nil, err
 	}
 	result.Archive = archive

@@ -167,7 +167,7 @@ func (o *output) finish(s *survey, picked *choice, p *plan) (string, error) {
 	}
 	name := o.archive.Name()
 	if err := errors.Join(o.tar.Close(), o.archive.Close()); err != nil {
-		os.Remove(name)
+		_ = os.Remove(name)
 		return "", fmt.Errorf("writing the image's files: %w", err)
 	}
 	return name, nil
@@ -175,10 +175,10 @@ func (o *output) finish(s *survey, picked *choice, p *plan) (string, error) {
 
 // discard removes what was begun.
 func (o *output) discard() {
-	o.root.Close()
+	_ = o.root.Close()
 	if o.archive != nil {
-		o.archive.Close()
-		os.Remove(o.archive.Name())
+		_ = o.archive.Close()
+		_ = os.Remove(o.archive.Name())
 	}
 }
 

@@ -359,7 +359,7 @@ func (p *plan) instances(report *triage.Report) {
 	for _, f := range report.Findings {
 		onDisk := f.Rule == "php-sessions" || f.Rule == "sessions-on-disk"
 		if onDisk && !p.Sessions && (f.Class == triage.Decide || f.Class == triage.Config) {
-			p.OneInstance = "sessions are on the local disk (" + f.Item.Key.String() + ")"
+			p.OneInstance = "sessions are on the local disk (" + f.Key.String() + ")"
 			return
 		}
 	}

@@ -141,14 +141,14 @@ func (e *exporter) service(item *hostspec.Item) error {
 // wherever systemctl is installed, and believes what init scripts answer.
 func (e *exporter) sysvService(item *hostspec.Item) error {
 	fields := e.attributes(item, map[string]string{"enabled": "enabled", "manager": ""})
-	for _, f := range fields {
-		exec := "ls /etc/rc[2-5S].d/S[0-9][0-9]" + quoted(item.Name) + " /etc/runlevels/*/" + quoted(item.Name) + " 2>/dev/null | grep -q ."
-		if f.value == false {
-			exec = "! " + exec
-		}
-		return e.put("command", "service "+item.Name, field{"exec", exec}, field{"exit-status", 0})
+	if len(fields) == 0 {
+		return nil
 	}
-	return nil
+	exec := "ls /etc/rc[2-5S].d/S[0-9][0-9]" + quoted(item.Name) + " /etc/runlevels/*/" + quoted(item.Name) + " 2>/dev/null | grep -q ."
+	if fields[0].value == false {
+		exec = "! " + exec
+	}
+	return e.put("command", "service "+item.Name, field{"exec", exec}, field{"exit-status", 0})
 }
 
 func (e *exporter) user(item *hostspec.Item) error {

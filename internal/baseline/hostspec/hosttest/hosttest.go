@@ -38,7 +38,7 @@ func Capture(t *testing.T) *hostspec.Spec {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	local, err := target.Parse("local", target.Options{})
 	if err != nil {
 		t.Fatal(err)

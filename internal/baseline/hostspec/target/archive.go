@@ -86,14 +86,14 @@ func (a Archive) plain() (io.ReadCloser, error) {
 	case strings.HasPrefix(string(magic), "\x1f\x8b"):
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
-			file.Close()
+			_ = file.Close()
 			return nil, fmt.Errorf("reading %s: %w", a.Path, err)
 		}
 		return stacked{unpacked, file}, nil
 	case string(magic) == "\x28\xb5\x2f\xfd":
 		unpacked, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
 		if err != nil {
-			file.Close()
+			_ = file.Close()
 			return nil, fmt.Errorf("reading %s: %w", a.Path, err)
 		}
 		return stacked{unpacked.IOReadCloser(), file}, nil

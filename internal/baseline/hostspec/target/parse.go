@@ -113,7 +113,7 @@ func parsePod(text, rest string, options Options) (Target, error) {
 		}
 		parts[i] = plain
 	}
-	ref := PodRef{}
+	var ref PodRef
 	switch len(parts) {
 	case 2:
 		ref = PodRef{Namespace: parts[0], Pod: parts[1]}

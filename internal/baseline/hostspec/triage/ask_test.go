@@ -3,6 +3,7 @@ package triage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestAskEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	silent := silence{make(chan struct{})}
-	if _, err := Ask(ctx, questions(), silent, &bytes.Buffer{}); err != context.Canceled {
+	if _, err := Ask(ctx, questions(), silent, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

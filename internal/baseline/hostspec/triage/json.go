@@ -19,7 +19,7 @@ func (f Finding) MarshalJSON() ([]byte, error) {
 		Question string `json:"question,omitempty"`
 		Decided  bool   `json:"decided,omitempty"`
 		Quiet    bool   `json:"quiet,omitempty"`
-	}{f.Item.Key.String(), f.Class, f.Rule, f.Reason, f.Remedy, f.Source, f.Question, f.Decided, f.Quiet})
+	}{f.Key.String(), f.Class, f.Rule, f.Reason, f.Remedy, f.Source, f.Question, f.Decided, f.Quiet})
 }
 
 // Detail is what is most worth knowing of an item, on one short line: its
