@@ -19,8 +19,8 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
 	"github.com/landfall-dev/landfall/internal/baseline/objective"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Interval between two runs of the checks.

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // object reads a spec as the API server would give it.

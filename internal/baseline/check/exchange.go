@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // maxRedirects is how many redirects are followed.

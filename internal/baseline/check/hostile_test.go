@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // endless writes until the client is gone.

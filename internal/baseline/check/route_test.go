@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // sees is a server that says which host it was asked for.

@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Options say where a document's checks are run, over what it says itself.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"regexp"
 	"strconv"
@@ -64,7 +65,7 @@ func decodeYAML(data []byte) (*Spec, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("the document is empty")
 		}
-		return nil, errors.New(Clean(err.Error()))
+		return nil, errors.New(result.Clean(err.Error()))
 	}
 	if !errors.Is(decoder.Decode(new(yaml.Node)), io.EOF) {
 		return nil, errors.New("there is more behind the document's end: a file holds one document")
@@ -103,7 +104,7 @@ var hexadecimal = regexp.MustCompile(`^[0-9a-f]*$`)
 // spec gives the document without its items, checked.
 func (d *document) spec() (*Spec, error) {
 	if d.Version != Version {
-		return nil, fmt.Errorf("version is %q, want %q", Clean(d.Version), Version)
+		return nil, fmt.Errorf("version is %q, want %q", result.Clean(d.Version), Version)
 	}
 	if !hexadecimal.MatchString(d.Salt) {
 		return nil, errors.New("salt: want hexadecimal digits")
@@ -120,15 +121,15 @@ func (d *document) spec() (*Spec, error) {
 	}
 	for kind := range d.Unknown {
 		if !kind.valid() {
-			return nil, fmt.Errorf("unknown: %q is no kind", Clean(string(kind)))
+			return nil, fmt.Errorf("unknown: %q is no kind", result.Clean(string(kind)))
 		}
 	}
-	return &Spec{Host: Clean(d.Host), Salt: d.Salt, Rules: d.Rules, Decisions: d.Decisions, Unknown: cleaned(d.Unknown)}, nil
+	return &Spec{Host: result.Clean(d.Host), Salt: d.Salt, Rules: d.Rules, Decisions: d.Decisions, Unknown: cleaned(d.Unknown)}, nil
 }
 
 func cleaned(reasons map[Kind]string) map[Kind]string {
 	for kind, reason := range reasons {
-		reasons[kind] = Clean(reason)
+		reasons[kind] = result.Clean(reason)
 	}
 	return reasons
 }
@@ -236,7 +237,7 @@ func isOperator(name string) bool {
 func readScalar(where string, node *yaml.Node) (any, error) {
 	switch node.ShortTag() {
 	case "!!str":
-		return Clean(node.Value), nil
+		return result.Clean(node.Value), nil
 	case "!!bool":
 		var b bool
 		err := node.Decode(&b)
@@ -248,7 +249,7 @@ func readScalar(where string, node *yaml.Node) (any, error) {
 		// 0644 would be 420, and 0x1f 31: whoever wrote it meant the text.
 		fallthrough
 	case "!!float", "!!timestamp":
-		return nil, fmt.Errorf("line %d: %s: write %s in quotes: it is compared as text", node.Line, where, Clean(node.Value))
+		return nil, fmt.Errorf("line %d: %s: write %s in quotes: it is compared as text", node.Line, where, result.Clean(node.Value))
 	}
 	return nil, fmt.Errorf("line %d: %s: has no value", node.Line, where)
 }
@@ -260,9 +261,9 @@ func readList(where string, node *yaml.Node) ([]string, error) {
 			return nil, fmt.Errorf("line %d: %s: a list holds plain texts", child.Line, where)
 		}
 		if child.ShortTag() == "!!null" && child.Value != "" {
-			return nil, fmt.Errorf("line %d: %s: write %s in quotes", child.Line, where, Clean(child.Value))
+			return nil, fmt.Errorf("line %d: %s: write %s in quotes", child.Line, where, result.Clean(child.Value))
 		}
-		list = append(list, Clean(child.Value))
+		list = append(list, result.Clean(child.Value))
 	}
 	return list, nil
 }
@@ -279,7 +280,7 @@ func eachPair(node *yaml.Node, where string, visit func(name string, value *yaml
 		if node.Content[i].Kind != yaml.ScalarNode || node.Content[i].ShortTag() == "!!merge" {
 			return fmt.Errorf("line %d: %s: a name is a plain text", node.Content[i].Line, where)
 		}
-		name := Clean(node.Content[i].Value)
+		name := result.Clean(node.Content[i].Value)
 		if name == "" || seen[name] {
 			return fmt.Errorf("line %d: %s: the name %q is empty or given twice", node.Content[i].Line, where, name)
 		}

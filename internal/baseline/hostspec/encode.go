@@ -3,6 +3,7 @@ package hostspec
 import (
 	"bytes"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"slices"
 	"strconv"
@@ -138,7 +139,7 @@ func writeValue(b *bytes.Buffer, v Value) {
 // writeText writes a YAML scalar that every parser reads as this text: plain
 // where that is beyond doubt, in double quotes otherwise.
 func writeText(b *bytes.Buffer, s string) {
-	s = Clean(s)
+	s = result.Clean(s)
 	if isPlain(s) {
 		b.WriteString(s)
 		return

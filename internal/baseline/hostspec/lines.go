@@ -2,6 +2,7 @@ package hostspec
 
 import (
 	"bytes"
+	"github.com/landfall-dev/landfall/internal/result"
 	"strconv"
 	"strings"
 )
@@ -145,7 +146,7 @@ func (s *scanner) quoted() Value {
 		switch c := s.rest[i]; c {
 		case '"':
 			s.rest = s.rest[i+1:]
-			if !isClean(b.String()) {
+			if !result.IsClean(b.String()) {
 				return s.fail()
 			}
 			return Value{literal: b.String()}

@@ -3,6 +3,7 @@ package hostspec
 import (
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"maps"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func (r Rule) valid() error {
 		return errors.New("want exclude or include, and not both")
 	}
 	if _, ok := ParseKey(r.Pattern()); !ok && r.Pattern() != "*" {
-		return fmt.Errorf("%q is no pattern: want kind/name or kind/name#attribute, with * for any characters", Clean(r.Pattern()))
+		return fmt.Errorf("%q is no pattern: want kind/name or kind/name#attribute, with * for any characters", result.Clean(r.Pattern()))
 	}
 	return nil
 }

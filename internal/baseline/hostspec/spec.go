@@ -9,6 +9,7 @@ package hostspec
 
 import (
 	"cmp"
+	"github.com/landfall-dev/landfall/internal/result"
 	"slices"
 	"strings"
 )
@@ -146,5 +147,5 @@ func (s *Spec) Of(kind Kind) []Item {
 
 // Add puts an item in; sort when all are in. The name is cleaned.
 func (s *Spec) Add(kind Kind, name string, attributes ...Attribute) {
-	s.Items = append(s.Items, Item{Key: Key{kind, Clean(name)}, Attributes: attributes})
+	s.Items = append(s.Items, Item{Key: Key{kind, result.Clean(name)}, Attributes: attributes})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,7 +56,7 @@ type Value struct {
 }
 
 // Text is a literal text. It is cleaned: see Clean.
-func Text(s string) Value { return Value{literal: Clean(s)} }
+func Text(s string) Value { return Value{literal: result.Clean(s)} }
 
 // Int is a literal number.
 func Int(n int64) Value { return Value{literal: n} }
@@ -67,16 +68,16 @@ func Bool(b bool) Value { return Value{literal: b} }
 func List(items ...string) Value {
 	cleaned := make([]string, len(items))
 	for i, item := range items {
-		cleaned[i] = Clean(item)
+		cleaned[i] = result.Clean(item)
 	}
 	return Value{literal: cleaned}
 }
 
 // UnknownBecause is a fact that could not be read.
-func UnknownBecause(reason string) Value { return Value{op: Unknown, literal: Clean(reason)} }
+func UnknownBecause(reason string) Value { return Value{op: Unknown, literal: result.Clean(reason)} }
 
 // VolatileBecause is a fact that changes by itself.
-func VolatileBecause(reason string) Value { return Value{op: Volatile, literal: Clean(reason)} }
+func VolatileBecause(reason string) Value { return Value{op: Volatile, literal: result.Clean(reason)} }
 
 // Fingerprint is a secret, as HMAC-SHA256 under the document's salt, shortened
 // to 16 hex digits: enough to see a change, too little to be worth guessing

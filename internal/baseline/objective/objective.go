@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Slices of a window: what is counted leaves it slice by slice.

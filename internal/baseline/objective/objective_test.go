@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

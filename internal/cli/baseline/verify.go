@@ -17,11 +17,11 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/baseline"
 	"github.com/landfall-dev/landfall/internal/baseline/check"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 type verifyFlags struct {

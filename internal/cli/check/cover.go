@@ -16,9 +16,9 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/check/cover"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/nginx"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 type coverFlags struct {

@@ -11,9 +11,9 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/triage"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 type verifyFlags struct {

@@ -17,8 +17,8 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline"
 	"github.com/landfall-dev/landfall/internal/baseline/check"
 	"github.com/landfall-dev/landfall/internal/baseline/objective"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/kube"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // partChecks is the name of the checks' part.

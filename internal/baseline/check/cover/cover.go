@@ -8,7 +8,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/baseline/check"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/nginx"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Coverage is what the requests touch of a site.

@@ -3,6 +3,7 @@ package capture
 import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture/secret"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Builder takes the items of one source. It belongs to one call of Parse.
@@ -22,7 +23,7 @@ func (b *Builder) Add(kind hostspec.Kind, name string, attributes ...hostspec.At
 		}
 	}
 	b.items = append(b.items, hostspec.Item{
-		Key:        hostspec.Key{Kind: kind, Name: hostspec.Clean(name)},
+		Key:        hostspec.Key{Kind: kind, Name: result.Clean(name)},
 		Attributes: kept,
 	})
 }
@@ -38,7 +39,7 @@ func (b *Builder) Unknown(kind hostspec.Kind, reason string) {
 	if b.unknown == nil {
 		b.unknown = map[hostspec.Kind]string{}
 	}
-	b.unknown[kind] = hostspec.Clean(reason)
+	b.unknown[kind] = result.Clean(reason)
 }
 
 // Setting gives the value of a setting, or a fingerprint if its name or value

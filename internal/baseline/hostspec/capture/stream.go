@@ -7,11 +7,10 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
 
 // Limits of a stream in bytes: what is read in total (unpacked), of the files
@@ -95,7 +94,7 @@ func afterNoise(r *bufio.Reader, nonce string) (io.Reader, error) {
 	if first == "" {
 		return nil, errors.New("it sent nothing: is there a POSIX shell (sh)?")
 	}
-	return nil, fmt.Errorf("it did not run the collector but said %q", hostspec.Clean(clip(first, 200)))
+	return nil, fmt.Errorf("it did not run the collector but said %q", result.Clean(clip(first, 200)))
 }
 
 // parts reads all parts up to the one named done.
@@ -119,7 +118,7 @@ func (r *reading) parts(in *bufio.Reader, mark []byte) (done bool, err error) {
 				return false, errors.New("a part without a name")
 			}
 			head, content = strings.TrimSuffix(head[len(mark):], "\x00"), nil
-			r.last = hostspec.Clean(clip(strings.TrimPrefix(head, "begin "), 200))
+			r.last = result.Clean(clip(strings.TrimPrefix(head, "begin "), 200))
 			if head == "done" {
 				return true, nil
 			}
@@ -157,11 +156,11 @@ func (r *reading) part(head string, content []byte) error {
 		uid, name, _ := strings.Cut(rest, " ")
 		number, err := strconv.Atoi(uid)
 		if err != nil {
-			return fmt.Errorf("user id %q is no number", hostspec.Clean(clip(uid, 40)))
+			return fmt.Errorf("user id %q is no number", result.Clean(clip(uid, 40)))
 		}
-		r.uid, r.user = number, hostspec.Clean(name)
+		r.uid, r.user = number, result.Clean(name)
 	case "host":
-		r.host = hostspec.Clean(rest)
+		r.host = result.Clean(rest)
 	case "closed":
 		r.closed = append(r.closed, rest)
 	case "denied":
@@ -186,7 +185,7 @@ func (r *reading) part(head string, content []byte) error {
 func (r *reading) notes(id, content string) error {
 	out, begun := r.outcomes[id]
 	if !begun {
-		return fmt.Errorf("notes of section %q without a beginning", hostspec.Clean(clip(id, 100)))
+		return fmt.Errorf("notes of section %q without a beginning", result.Clean(clip(id, 100)))
 	}
 	out.Stderr = strings.TrimSuffix(content, "\n")
 	r.outcomes[id] = out
@@ -204,7 +203,7 @@ func (r *reading) exit(rest string) error {
 	}
 	exit, err := strconv.Atoi(code)
 	if !begun || err != nil {
-		return fmt.Errorf("exit code %q of no section", hostspec.Clean(clip(rest, 100)))
+		return fmt.Errorf("exit code %q of no section", result.Clean(clip(rest, 100)))
 	}
 	out.Exit, out.err = exit, nil
 	switch {

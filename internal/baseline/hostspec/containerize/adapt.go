@@ -1,6 +1,7 @@
 package containerize
 
 import (
+	"github.com/landfall-dev/landfall/internal/result"
 	"maps"
 	"path"
 	"regexp"
@@ -51,7 +52,7 @@ func (a *adapter) environment(file string, content []byte) {
 		if secret.Looks(m[1], value) {
 			a.env[m[1]] = value
 		} else {
-			a.exported = append(a.exported, variable{Name: m[1], Value: hostspec.Clean(value)})
+			a.exported = append(a.exported, variable{Name: m[1], Value: result.Clean(value)})
 		}
 		a.changes = append(a.changes, change{file, "export " + m[1] + ": from the container's environment"})
 	}

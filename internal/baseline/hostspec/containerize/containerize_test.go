@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"maps"
 	"os"
@@ -386,7 +387,7 @@ func archived(t *testing.T, file string) string {
 			t.Fatal(err)
 		}
 		first, _, _ := strings.Cut(string(content), "\n")
-		fmt.Fprintf(&text, "%c %04o %d:%d %s %s%s\n", header.Typeflag, header.Mode, header.Uid, header.Gid, header.Name, header.Linkname, hostspec.Clean(first))
+		fmt.Fprintf(&text, "%c %04o %d:%d %s %s%s\n", header.Typeflag, header.Mode, header.Uid, header.Gid, header.Name, header.Linkname, result.Clean(first))
 	}
 }
 

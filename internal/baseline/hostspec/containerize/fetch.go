@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"path"
 	"slices"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
 )
 
@@ -128,7 +128,7 @@ func (f *fetched) read(stream io.Reader, picked *choice, read []string, to sink)
 		}
 		f.got[name] = true
 		if err := f.take(archive, header, name, keep[name], wanted[name], picked.shipped[name], to); err != nil {
-			return fmt.Errorf("%s: %w", hostspec.Clean(name), err)
+			return fmt.Errorf("%s: %w", result.Clean(name), err)
 		}
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"path"
 	"sort"
 	"strconv"
 	"strings"
 
-	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -108,7 +108,7 @@ func parseSurvey(data []byte, nonce string) (*survey, error) {
 		text := string(content)
 		switch string(name) {
 		case "error":
-			return nil, errors.New(hostspec.Clean(strings.TrimSpace(text)))
+			return nil, errors.New(result.Clean(strings.TrimSpace(text)))
 		case "links":
 			for _, line := range lines(text) {
 				if from, to, ok := strings.Cut(line, " "); ok {
@@ -174,7 +174,7 @@ func parseFiles(text string) []hostFile {
 			continue
 		}
 		f := hostFile{path: path.Clean(fields[5]), kind: fields[0][0], target: fields[6]}
-		if seen[f.path] || hostspec.Clean(f.path) != f.path {
+		if seen[f.path] || result.Clean(f.path) != f.path {
 			continue
 		}
 		seen[f.path] = true

@@ -12,8 +12,8 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"path"
 	"regexp"
@@ -37,7 +38,7 @@ type importer struct {
 }
 
 func (i *importer) leave(where, reason string) {
-	i.left = hostspec.Gather(i.left, hostspec.Clean(where), hostspec.Clean(reason))
+	i.left = hostspec.Gather(i.left, result.Clean(where), result.Clean(reason))
 }
 
 var template = regexp.MustCompile(`\{\{.*?\}\}`)
@@ -49,19 +50,19 @@ func (i *importer) read(data []byte) error {
 	data = bytes.ReplaceAll(data, []byte("{{`{{`}}"), []byte("{{"))
 	if found := template.Find(data); found != nil {
 		return fault.New(fault.Invalid, "`goss render` writes the file without templates and with its includes: import that.",
-			"it has templates, such as %s", hostspec.Clean(string(found)))
+			"it has templates, such as %s", result.Clean(string(found)))
 	}
 	var document yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return errors.New(hostspec.Clean(err.Error()))
+		return errors.New(result.Clean(err.Error()))
 	}
 	// Decoding resolves aliases, within the library's bounds.
 	var resources map[string]map[string]map[string]any
 	if err := document.Decode(&resources); err != nil {
-		return errors.New(hostspec.Clean(strings.ReplaceAll(err.Error(), "\n", " ")))
+		return errors.New(result.Clean(strings.ReplaceAll(err.Error(), "\n", " ")))
 	}
 	for _, resource := range sorted(resources) {
 		read := readers[resource]
@@ -148,7 +149,7 @@ func (r *readResource) rest() {
 
 // add puts an item in: absent where the named field is false.
 func (r *readResource) add(kind hostspec.Kind, name, existence string, attributes ...hostspec.Attribute) {
-	item := hostspec.Item{Key: hostspec.Key{Kind: kind, Name: hostspec.Clean(name)}}
+	item := hostspec.Item{Key: hostspec.Key{Kind: kind, Name: result.Clean(name)}}
 	if item.Name == "" {
 		r.leave(r.kind, "it has no name")
 		return

@@ -3,6 +3,7 @@ package goss
 import (
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"regexp"
 	"slices"
 	"strconv"
@@ -134,7 +135,7 @@ func numbers(name string, argument any) (hostspec.Value, error) {
 func scalar(value any) (string, error) {
 	switch v := value.(type) {
 	case string:
-		return hostspec.Clean(v), nil
+		return result.Clean(v), nil
 	case int, bool:
 		return fmt.Sprint(v), nil
 	case float64:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,7 +236,7 @@ func TestLocationsSurviveADocument(t *testing.T) {
 	want := config.Locations()
 	for i := range want {
 		for j, action := range want[i].Actions {
-			want[i].Actions[j] = hostspec.Clean(action)
+			want[i].Actions[j] = result.Clean(action)
 		}
 	}
 	if diff := cmp.Diff(sortLocations(want), sortLocations(Locations(spec))); diff != "" {

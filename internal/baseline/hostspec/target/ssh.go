@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"net/url"
 	"os/exec"
 	"strconv"
 	"strings"
 
-	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -138,7 +138,7 @@ func (s SSH) explain(stderr string) error {
 	if stderr == "" {
 		return errors.New("the connection broke")
 	}
-	return fmt.Errorf("connecting: %s", hostspec.Clean(lastLine(stderr)))
+	return fmt.Errorf("connecting: %s", result.Clean(lastLine(stderr)))
 }
 
 func (s SSH) asUser() string {

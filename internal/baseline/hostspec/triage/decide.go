@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"github.com/landfall-dev/landfall/internal/result"
 	"slices"
 	"strings"
 
@@ -22,12 +23,12 @@ func ParseDecision(text string) (hostspec.Decision, error) {
 		}
 	}
 	return hostspec.Decision{}, fault.New(fault.Invalid, "Write it as KIND/NAME=CLASS, for example cron/root*=platform; classes are image, config, platform, node, store and drop.",
-		"reading decision %q: it ends in no class", hostspec.Clean(text))
+		"reading decision %q: it ends in no class", result.Clean(text))
 }
 
 func checkPattern(pattern string) error {
 	if _, ok := hostspec.ParseKey(pattern); !ok {
-		return fault.New(fault.Invalid, "`landfall spec triage FILE` lists the items as KIND/NAME.", "reading decision: %q is not KIND/NAME", hostspec.Clean(pattern))
+		return fault.New(fault.Invalid, "`landfall spec triage FILE` lists the items as KIND/NAME.", "reading decision: %q is not KIND/NAME", result.Clean(pattern))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"io/fs"
 	"regexp"
@@ -102,7 +103,7 @@ func (r *Rules) add(data []byte) error {
 			return fmt.Errorf("rule %d is empty", i+1)
 		}
 		if err := rule.prepare(); err != nil {
-			return fmt.Errorf("rule %d (%s): %w", i+1, hostspec.Clean(rule.Name), err)
+			return fmt.Errorf("rule %d (%s): %w", i+1, result.Clean(rule.Name), err)
 		}
 		if seen[rule.Name] {
 			return fmt.Errorf("rule %d: there are two rules called %s", i+1, rule.Name)

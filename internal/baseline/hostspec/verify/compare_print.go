@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Write shows the difference to people, grouped by kind.

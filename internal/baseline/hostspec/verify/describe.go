@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Describe is an item for people, on one line.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Write shows the drift to people: a line for each fact that is not the same

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // outcome is what comparing one attribute says.

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Matrix is what many hosts answer, items by hosts, of which it keeps only

@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // Verify answers for every item that the expected document keeps whether the

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
-	"github.com/landfall-dev/landfall/internal/baseline/result"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // read makes a document of its items and what comes before them.
