@@ -36,13 +36,15 @@ type Guard interface {
 
 // Reading is what a guard saw.
 type Reading struct {
-	Guard  string
-	At     time.Time
-	Answer result.Answer
+	// Guard is the guard's name and At when its answer came: Executor sets both.
+	Guard  string        `json:"guard"`
+	At     time.Time     `json:"at,omitzero"`
+	Answer result.Answer `json:"answer"`
 	// Value and Bound as people read them: "0.4 %", "at most 1 %".
-	Value, Bound string
+	Value string `json:"value,omitempty"`
+	Bound string `json:"bound,omitempty"`
 	// Reason in a clause, for unknown and failing readings above all.
-	Reason string
+	Reason string `json:"reason,omitempty"`
 	// FirstBad is when the first bad response was seen, if the guard can tell.
-	FirstBad time.Time
+	FirstBad time.Time `json:"firstBad,omitzero"`
 }

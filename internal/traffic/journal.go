@@ -28,57 +28,76 @@ const (
 // can be read from the world again, weights above all, is not believed from
 // here. It is a value: Next gives a new one and leaves the old one as it was.
 type Progress struct {
-	Phase Phase
+	Phase Phase `json:"phase"`
 	// Epoch is that of the process that works on it.
-	Epoch int64
+	Epoch int64 `json:"epoch"`
 	// Step is the index of the step that is being reached or held.
-	Step int
+	Step int `json:"step"`
 	// Wanted is the weight that was last decided on; what may be in the router.
-	Wanted Weight
-	// WantedAt is when it was decided, SettledAt when it was seen in effect
-	// everywhere with nothing residual; zero if not yet.
-	WantedAt, SettledAt time.Time
-	// HeldFor is how long guards have held at this weight, and CountedAt up to
-	// when that was counted: time that nobody watched is not counted.
-	HeldFor   time.Duration
-	CountedAt time.Time
+	Wanted Weight `json:"wanted"`
+	// WantedAt is when it was decided; zero if nothing ever was. SettledAt is
+	// when it was seen in effect everywhere with nothing residual; zero if not
+	// yet.
+	WantedAt  time.Time `json:"wantedAt,omitzero"`
+	SettledAt time.Time `json:"settledAt,omitzero"`
+	// InEffectFor is for how long somebody saw it in effect on every instance:
+	// what is left of residual traffic is measured by it.
+	InEffectFor time.Duration `json:"inEffectFor,omitempty"`
+	// HeldFor is how long guards have held at this weight, watched by somebody.
+	HeldFor time.Duration `json:"heldFor,omitempty"`
+	// SeenAt is when somebody last looked, and CountedAt the same if all was
+	// well then: only time between two good looks counts.
+	SeenAt    time.Time `json:"seenAt,omitzero"`
+	CountedAt time.Time `json:"countedAt,omitzero"`
+	// UnknownFor is for how long the weights have been unknown.
+	UnknownFor time.Duration `json:"unknownFor,omitempty"`
 	// Guards is what each guard said last.
-	Guards map[string]GuardProgress
+	Guards map[string]GuardProgress `json:"guards,omitempty"`
 	// PausedFrom is the phase to go on with.
-	PausedFrom Phase
+	PausedFrom Phase `json:"pausedFrom,omitempty"`
 	// Approved is the index of the last step whose approval was given, plus one.
-	Approved int
+	Approved int `json:"approved,omitempty"`
 	// HeardWords is the serial number of the last word that was acted on.
-	HeardWords int64
+	HeardWords int64 `json:"heardWords,omitempty"`
+	// LettingGo: finish was said; there is no way back any more.
+	LettingGo bool `json:"lettingGo,omitempty"`
 	// Drift says what somebody else did to the weights; empty if nothing.
-	Drift string
+	Drift string `json:"drift,omitempty"`
+	// Failed: it was a guard, the router or the dead man that paused it or sent
+	// it back, not a person.
+	Failed bool `json:"failed,omitempty"`
+	// Cause is why it paused, returned or ended, for people.
+	Cause string `json:"cause,omitempty"`
 	// Started and Ended of the whole.
-	Started, Ended time.Time
-	// Reason of the phase, for people.
-	Reason string
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// Reason of what was decided last, for people.
+	Reason string `json:"reason,omitempty"`
 }
 
 // GuardProgress is the state of one guard.
 type GuardProgress struct {
 	// Last reading.
-	Last Reading
+	Last Reading `json:"last"`
 	// Bad counts failing readings in a row.
-	Bad int
-	// UnknownSince is when it was last known; zero if it is.
-	UnknownSince time.Time
+	Bad int `json:"bad,omitempty"`
+	// Good counts holding readings in a row at this weight.
+	Good int `json:"good,omitempty"`
+	// UnknownFor is for how long it has been unknown, watched by somebody.
+	UnknownFor time.Duration `json:"unknownFor,omitempty"`
 }
 
 // Word is what a person says to a running migration.
 type Word struct {
 	// Serial grows with each word of a migration.
-	Serial int64
-	Verb   Verb
+	Serial int64 `json:"serial"`
+	Verb   Verb  `json:"verb"`
 	// Step is the index of the step that Approve is about.
-	Step int
-	By   string
-	At   time.Time
+	Step int       `json:"step,omitempty"`
+	By   string    `json:"by,omitempty"`
+	At   time.Time `json:"at,omitzero"`
 	// Why, if the person said so.
-	Why string
+	Why string `json:"why,omitempty"`
 }
 
 // Verb of a word.
@@ -113,27 +132,36 @@ const (
 
 // Decision is what Next says, with its reason.
 type Decision struct {
-	Action Action
-	Weight Weight
-	Side   Side
+	Action Action `json:"action"`
+	Weight Weight `json:"weight"`
+	Side   Side   `json:"side,omitempty"`
 	// Urgent writes use what an API's limits keep in reserve, and are tried
 	// again and again.
-	Urgent bool
+	Urgent bool `json:"urgent,omitempty"`
 	// Reason in a clause that a log can print.
-	Reason string
+	Reason string `json:"reason"`
 	// Wait is how long until Next has something new to say, unless something
 	// happens.
-	Wait time.Duration
+	Wait time.Duration `json:"wait,omitempty"`
+	// Remarks are what else is to be known: words that were not heard, weights
+	// that somebody else changed, a return target that is unhealthy.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // Journal keeps the progress and hears people's words. Implementations: the
-// Migration object, a file.
+// Migration object, a FileJournal.
 type Journal interface {
-	// Load gives the progress and the words that were said, oldest first.
-	Load(ctx context.Context) (Progress, []Word, error)
-	// Save replaces the progress if nobody else has since Load or the last Save:
-	// otherwise it fails with ErrTakenOver, and this process must stop.
+	// Load gives the progress as it was saved last; its zero value if it never
+	// was. It is called once, when a process takes the migration over.
+	Load(ctx context.Context) (Progress, error)
+	// Save replaces the progress unless another process has saved since Load or
+	// the last Save: it then fails with ErrTakenOver, and this process must
+	// stop. A Save whose answer was lost may have happened: the next one must
+	// not take it for somebody else's (Epoch tells whose it is).
 	Save(ctx context.Context, p Progress) error
+	// Words gives what was said after a serial number, oldest first. It may be
+	// called while Save runs, and often.
+	Words(ctx context.Context, after int64) ([]Word, error)
 }
 
 // ErrTakenOver says that another process works on the migration now.

@@ -95,6 +95,10 @@ type Instance struct {
 	// Residual counts sessions or connections that still go where an earlier
 	// weight sent them; -1 if it cannot be known.
 	Residual int
+	// DeadMan says that traffic was returned to the old side here because
+	// Landfall was silent, by whom and when; empty if it was not. The next Write
+	// clears it.
+	DeadMan string
 	// Err says why the instance could not be read; the rest is then empty.
 	Err error
 }
@@ -176,7 +180,8 @@ type Pinner interface {
 }
 
 // Watched is a Router beside which something lives that returns traffic to the
-// old side when Landfall is dead.
+// old side when Landfall is dead. Its method is called from a goroutine of its
+// own, while others run.
 type Watched interface {
 	// Arm says that Landfall is alive, and for how long it may now be silent
 	// until all traffic is to return to the old side. It is called at least

@@ -54,6 +54,13 @@ type Definition struct {
 	// UnknownFor is how long guards may be unknown before that counts as a
 	// failure; DefaultUnknownFor if zero. A rule may say something else.
 	UnknownFor time.Duration
+	// ResidualFor is how long sessions that an earlier weight left on a side may
+	// take to end by themselves; DefaultResidualFor if zero. Then they are cut,
+	// where that side has weight 0 and the router is a Drainer; elsewhere they
+	// no longer keep a step from being held. After a failure they are cut after
+	// RevertGrace. (How long a resolver or a cookie remembers is Description's
+	// to say, and is always waited for.)
+	ResidualFor time.Duration
 	// DeadMan is how long Landfall may be away before traffic returns without
 	// it; zero means never. See Watched.
 	DeadMan  time.Duration
@@ -65,6 +72,10 @@ const (
 	DefaultInterval   = 5 * time.Second
 	MinInterval       = 100 * time.Millisecond
 	DefaultUnknownFor = 2 * time.Minute
+	// DefaultResidualFor suits sessions; requests in flight are done long before.
+	DefaultResidualFor = 30 * time.Second
+	// RevertGrace lets requests in flight end on a side that has failed.
+	RevertGrace = 500 * time.Millisecond
 	// MinDeadMan leaves room for a leader's death: another takes over within ten
 	// seconds.
 	MinDeadMan = 15 * time.Second
