@@ -23,6 +23,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Release{}, &ReleaseList{},
 		&Cluster{}, &ClusterList{},
 		&Baseline{}, &BaselineList{},
+		&Migration{}, &MigrationList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
