@@ -24,10 +24,6 @@ type pathChange struct {
 func jsonChanger(paths Actions) (changer, error) {
 	var changes []pathChange
 	for _, named := range paths {
-		path, err := jsonpath.Parse(named.Name)
-		if err != nil {
-			return nil, fmt.Errorf("reading the path %s: %w", named.Name, err)
-		}
 		if named.Action.Kind == Keep {
 			continue
 		}
@@ -35,7 +31,7 @@ func jsonChanger(paths Actions) (changer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", named.Name, err)
 		}
-		changes = append(changes, pathChange{path, named.Action.Kind, change})
+		changes = append(changes, pathChange{named.path, named.Action.Kind, change})
 	}
 	return func(s *scratch, dst, value, _ []byte) []byte {
 		if len(value) == 0 {

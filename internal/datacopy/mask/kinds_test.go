@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
 
@@ -150,8 +152,12 @@ func FuzzChange(f *testing.F) {
 		}
 		changes[kind] = change
 	}
-	for kind, paths := range map[Kind]Actions{"all": {{"$..*", Action{Kind: Pseudonym}}}, "root": {{"$", Action{Kind: Email}}}, "slice": {{"$.a[::2]", Action{Kind: Null}}, {"$.*.b", Action{Kind: Date, Days: 3}}}} {
-		change, err := jsonChanger(paths)
+	for kind, paths := range map[Kind]string{"all": "{$..*: pseudonym}", "root": "{$: email}", "slice": "{'$.a[::2]': null, '$.*.b': {date: {days: 3}}}"} {
+		var action Action
+		if err := yaml.Unmarshal([]byte("json: "+paths), &action); err != nil {
+			f.Fatal(err)
+		}
+		change, err := changerOf(action)
 		if err != nil {
 			f.Fatal(err)
 		}

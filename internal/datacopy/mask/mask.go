@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -34,7 +33,7 @@ var _ datacopy.Mask = (*Mask)(nil)
 func (r *Rules) For(name string, kind datacopy.Kind, key Key) (*Mask, error) {
 	m := &Mask{kind: kind}
 	for _, rule := range r.Rules {
-		if matches(rule.Store, name) && rule.kind() == kind {
+		if (rule.Store.IsZero() || rule.Store.matchFolded(name)) && rule.kind() == kind {
 			m.rules = append(m.rules, rule)
 		}
 	}
@@ -74,7 +73,7 @@ func (m *Mask) Subset(tables []string) map[string]string {
 	subset := map[string]string{}
 	for _, table := range tables {
 		for _, rule := range m.rules {
-			if rule.Where != "" && matches(rule.Table, table) {
+			if rule.Where != "" && rule.Table.matchFolded(table) {
 				subset[table] = rule.Where
 				break
 			}
@@ -113,7 +112,7 @@ func (m *Mask) Rows(table string, columns []datacopy.Column) (datacopy.RowMask, 
 // columnAction gives what the rules say of a column, nil when nothing.
 func (m *Mask) columnAction(table, column string) *Action {
 	for _, rule := range m.rules {
-		if rule.Table == "" || !matches(rule.Table, table) {
+		if !rule.Table.matchFolded(table) {
 			continue
 		}
 		if action := rule.Columns.find(column); action != nil {
@@ -127,7 +126,7 @@ func (m *Mask) columnAction(table, column string) *Action {
 func (m *Mask) Value(_, key string) (datacopy.ValueMask, error) {
 	for i := range m.rules {
 		rule := &m.rules[i]
-		if pattern := rule.Key + rule.Object; matchesExactly(pattern, key) {
+		if rule.Key.match(key) || rule.Object.match(key) {
 			return newValueMask(m.prf, rule)
 		}
 	}
@@ -218,9 +217,3 @@ func (c *columnMask) fit(value []byte) []byte {
 // changer appends to dst what is to stand for value. value is never nil; person
 // is what the rule's person column holds.
 type changer func(s *scratch, dst, value, person []byte) []byte
-
-// matches compares names of stores, tables and columns, which many servers
-// fold.
-func matches(pattern, name string) bool {
-	return pattern == "" || matchesExactly(strings.ToLower(pattern), strings.ToLower(name))
-}

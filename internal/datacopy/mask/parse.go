@@ -70,19 +70,35 @@ func (a *Actions) UnmarshalYAML(node *yaml.Node) error {
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		named := NamedAction{Name: node.Content[i].Value}
-		if folded := strings.ToLower(named.Name); named.Name == "" || seen[folded] {
-			return fmt.Errorf("line %d: the name %q is empty or comes twice", node.Content[i].Line, named.Name)
-		} else {
-			seen[folded] = true
+		name, line := node.Content[i].Value, node.Content[i].Line
+		folded := strings.ToLower(name)
+		if name == "" || seen[folded] {
+			return fmt.Errorf("line %d: the name %q is empty or comes twice", line, name)
+		}
+		seen[folded] = true
+		var named NamedAction
+		if err := named.nameAs(name, line); err != nil {
+			return err
 		}
 		// Not Decode: that passes over null, which is a kind.
 		if err := named.Action.UnmarshalYAML(node.Content[i+1]); err != nil {
-			return fmt.Errorf("%s: %w", named.Name, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		*a = append(*a, named)
 	}
 	a.sort()
+	return nil
+}
+
+// nameAs takes a name for what it looks like: a JSONPath begins with $.
+func (n *NamedAction) nameAs(name string, line int) (err error) {
+	if !strings.HasPrefix(name, "$") {
+		return n.Name.compile(name, line)
+	}
+	n.Name.text = name
+	if n.path, err = jsonpath.Parse(name); err != nil {
+		return fmt.Errorf("line %d: %s is no JSONPath: %w", line, name, err)
+	}
 	return nil
 }
 
@@ -166,8 +182,8 @@ func (a *Action) validPaths(line int) error {
 		return fmt.Errorf("line %d: json takes paths", line)
 	}
 	for _, path := range a.Paths {
-		if _, err := jsonpath.Parse(path.Name); err != nil {
-			return fmt.Errorf("line %d: %s is no JSONPath: %w", line, path.Name, err)
+		if path.path == nil {
+			return fmt.Errorf("line %d: %s is no JSONPath: those begin with $", line, path.Name)
 		}
 		if path.Action.Kind == JSON {
 			return fmt.Errorf("line %d: %s: json inside json", line, path.Name)
@@ -195,31 +211,36 @@ func (r *Rules) validate() error {
 
 func (r Rule) validate() error {
 	named := 0
-	for _, name := range []string{r.Table, r.Key, r.Object} {
-		if name != "" {
+	for _, pattern := range []Pattern{r.Table, r.Key, r.Object} {
+		if !pattern.IsZero() {
 			named++
 		}
 	}
 	switch {
 	case named != 1:
 		return errors.New("want one of table, key and object")
-	case r.Table == "" && (len(r.Columns) > 0 || r.Where != ""):
+	case r.Table.IsZero() && (len(r.Columns) > 0 || r.Where != ""):
 		return errors.New("columns and where are of tables")
-	case r.Key == "" && len(r.Fields) > 0:
+	case r.Key.IsZero() && len(r.Fields) > 0:
 		return errors.New("fields are of keys")
-	case r.Table != "" && r.Value != nil:
+	case !r.Table.IsZero() && r.Value != nil:
 		return errors.New("value is of keys and objects")
-	case r.Table != "" && len(r.Columns) == 0 && r.Where == "":
+	case !r.Table.IsZero() && len(r.Columns) == 0 && r.Where == "":
 		return errors.New("want columns or where")
-	case r.Table == "" && len(r.Fields) == 0 && r.Value == nil:
+	case r.Table.IsZero() && len(r.Fields) == 0 && r.Value == nil:
 		return errors.New("want what to do: fields or value")
 	}
 	return r.validKinds()
 }
 
-// validKinds refuses what keys and objects cannot be given.
+// validKinds refuses what tables, keys and objects cannot be given.
 func (r Rule) validKinds() error {
-	for _, named := range append(slices.Clone(r.Fields), NamedAction{Name: "value", Action: r.valueAction()}) {
+	for _, named := range slices.Concat(r.Columns, r.Fields) {
+		if named.path != nil {
+			return fmt.Errorf("%s: paths belong into {json: …}", named.Name)
+		}
+	}
+	for _, named := range append(slices.Clone(r.Fields), NamedAction{Name: Pattern{text: "value"}, Action: r.valueAction()}) {
 		if named.Action.Kind == Null {
 			return fmt.Errorf("%s: null is for columns and documents; use empty", named.Name)
 		}

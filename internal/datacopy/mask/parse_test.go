@@ -26,6 +26,8 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		"null of key":      {version + "rules: [{key: k, fields: {a: null}}]", "null is for columns"},
 		"person of key":    {version + "rules: [{key: k, value: {date: {person: x}}}]", "person is for columns"},
 		"path":             {version + "rules: [{key: k, value: {json: {'user.name': email}}}]", "is no JSONPath"},
+		"path as column":   {version + "rules: [{table: t, columns: {$.a: email}}]", "paths belong into"},
+		"glob":             {version + "rules: [{table: 't[', columns: {a: email}}]", "reading the pattern"},
 		"json in json":     {version + "rules: [{key: k, value: {json: {$.a: {json: {$.b: email}}}}}]", "json inside json"},
 		"days":             {version + "rules: [{table: t, columns: {a: {date: {days: 0}}}}]", "days must be"},
 		"date field":       {version + "rules: [{table: t, columns: {a: {date: {day: 1}}}}]", `there is no field "day"`},

@@ -2,7 +2,8 @@ package mask
 
 import (
 	"slices"
-	"strings"
+
+	"github.com/theory/jsonpath"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
@@ -17,13 +18,13 @@ type Rules struct {
 }
 
 // Rule is about tables of MySQL, keys of Redis or objects of S3: one of Table,
-// Key and Object is set. Patterns have * for any characters and ? for one.
+// Key and Object is set.
 type Rule struct {
 	// Store is the name of stores in the blueprint; all by default.
-	Store string `yaml:"store" json:"store,omitempty"`
+	Store Pattern `yaml:"store" json:"store,omitzero"`
 
 	// Table names tables, and Columns what is in their columns.
-	Table   string  `yaml:"table" json:"table,omitempty"`
+	Table   Pattern `yaml:"table" json:"table,omitzero"`
 	Columns Actions `yaml:"columns" json:"columns,omitempty"`
 	// Where keeps only the rows that this predicate of SQL selects, and what
 	// they refer to.
@@ -31,19 +32,19 @@ type Rule struct {
 
 	// Key names keys, Fields what is in the fields of hashes, and Value what
 	// is in strings and in the elements of lists and sets.
-	Key    string  `yaml:"key" json:"key,omitempty"`
+	Key    Pattern `yaml:"key" json:"key,omitzero"`
 	Fields Actions `yaml:"fields" json:"fields,omitempty"`
 
 	// Object names objects, and Value what is in them.
-	Object string  `yaml:"object" json:"object,omitempty"`
+	Object Pattern `yaml:"object" json:"object,omitzero"`
 	Value  *Action `yaml:"value" json:"value,omitempty"`
 }
 
 func (r Rule) kind() datacopy.Kind {
 	switch {
-	case r.Key != "":
+	case !r.Key.IsZero():
 		return datacopy.Redis
-	case r.Object != "":
+	case !r.Object.IsZero():
 		return datacopy.S3
 	}
 	return datacopy.MySQL
@@ -55,14 +56,16 @@ type Actions []NamedAction
 
 // NamedAction is what to do with what goes by a name.
 type NamedAction struct {
-	Name   string `json:"name"`
-	Action Action `json:"action"`
+	Name   Pattern `json:"name"`
+	Action Action  `json:"action"`
+	// path is the name compiled, inside JSON.
+	path *jsonpath.Path
 }
 
 // find gives what to do with a name, nil when nothing is said.
 func (a Actions) find(name string) *Action {
 	for i := range a {
-		if matches(a[i].Name, name) {
+		if a[i].Name.matchFolded(name) {
 			return &a[i].Action
 		}
 	}
@@ -72,10 +75,10 @@ func (a Actions) find(name string) *Action {
 // sort puts what wins first.
 func (a Actions) sort() {
 	rank := func(n NamedAction) int {
-		if strings.ContainsAny(n.Name, "*?") {
-			return len(n.Name)
+		if n.Name.literal() {
+			return 1 << 20
 		}
-		return 1 << 20
+		return len(n.Name.text)
 	}
 	slices.SortStableFunc(a, func(x, y NamedAction) int { return rank(y) - rank(x) })
 }

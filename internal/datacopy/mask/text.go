@@ -10,7 +10,6 @@ import (
 // tokenLength is how long a token is: a letter, then 60 bits.
 const tokenLength = 13
 
-
 // tokenAlphabet has 32 characters that are plain in addresses, file names and
 // URLs.
 const tokenAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -14,7 +14,7 @@ type valueMask struct {
 }
 
 type fieldMask struct {
-	pattern string
+	pattern Pattern
 	change  changer // nil keeps
 }
 
@@ -62,7 +62,7 @@ func (v *valueMask) changeOf(field string) changer {
 		return v.value
 	}
 	for _, known := range v.fields {
-		if matches(known.pattern, field) {
+		if known.pattern.matchFolded(field) {
 			return known.change
 		}
 	}
