@@ -7,5 +7,5 @@ import "embed"
 
 // Recipe is this folder.
 //
-//go:embed recipe.yaml README.md RUNBOOK.md all:base all:db all:web all:hosts
+//go:embed recipe.yaml README.md RUNBOOK.md all:base all:db all:web all:lb all:hosts
 var Recipe embed.FS
