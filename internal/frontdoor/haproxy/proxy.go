@@ -1,13 +1,11 @@
 package haproxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/frontdoor"
+	"github.com/landfall-dev/landfall/internal/haproxy"
 )
 
 const (
@@ -75,7 +74,7 @@ func (p *Proxy) Apply(ctx context.Context, t frontdoor.Table) (Outcome, error) {
 	if maps.Equal(wanted, p.live) {
 		return Unchanged, nil
 	}
-	if outcome, err := p.adjust(wanted, next); err == nil && outcome == Adjusted {
+	if outcome, err := p.adjust(ctx, wanted, next); err == nil && outcome == Adjusted {
 		return Adjusted, nil
 	}
 	return Reloaded, p.keep(wanted, next, p.reload(ctx, wanted))
@@ -150,13 +149,13 @@ func (p *Proxy) sameRoutes(wanted files) bool {
 
 // adjust changes servers over the runtime interface, and writes the files, so
 // that a later reload begins from the same.
-func (p *Proxy) adjust(wanted files, next slots) (Outcome, error) {
+func (p *Proxy) adjust(ctx context.Context, wanted files, next slots) (Outcome, error) {
 	commands, ok := changes(p.slots, next)
 	if !ok || !p.sameRoutes(wanted) {
 		return "", nil
 	}
 	for _, command := range commands {
-		if err := p.tell(command); err != nil {
+		if err := p.tell(ctx, command); err != nil {
 			return "", err
 		}
 	}
@@ -169,8 +168,8 @@ func (p *Proxy) adjust(wanted files, next slots) (Outcome, error) {
 
 // tell gives one command to the worker. Replies of "set server" are empty, or
 // say what changed.
-func (p *Proxy) tell(command string) error {
-	reply, err := ask(filepath.Join(p.Dir, statsSock), command)
+func (p *Proxy) tell(ctx context.Context, command string) error {
+	reply, err := p.socket(statsSock).Ask(ctx, command)
 	if err != nil {
 		return err
 	}
@@ -207,7 +206,7 @@ func (p *Proxy) start(ctx context.Context, wanted files) error {
 // reload checks the configuration, then lets the master start a worker with
 // it, which takes over the sockets without a gap.
 func (p *Proxy) reload(ctx context.Context, wanted files) error {
-	before := p.worker()
+	before := p.worker(ctx)
 	if err := p.check(ctx, wanted); err != nil {
 		return err
 	}
@@ -233,10 +232,8 @@ func (p *Proxy) check(ctx context.Context, wanted files) error {
 	if err := p.write(moved, "trial"); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, p.Program, "-c", "-f", filepath.Join(trial, configFile))
-	cmd.Env = append(os.Environ(), p.Env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("HAProxy refuses the configuration, the one before stays: %w: %s", err, alerts(out))
+	if err := haproxy.Check(ctx, p.Program, p.Env, filepath.Join(trial, configFile)); err != nil {
+		return fmt.Errorf("trying the new configuration, the one before stays: %w", err)
 	}
 	return p.write(wanted, "")
 }
@@ -260,8 +257,8 @@ func (p *Proxy) awaitWorker(ctx context.Context, before string) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	for {
-		if worker := p.worker(); worker != "" && worker != before {
-			if _, err := ask(filepath.Join(p.Dir, statsSock), "show info"); err == nil {
+		if worker := p.worker(ctx); worker != "" && worker != before {
+			if _, err := p.socket(statsSock).Ask(ctx, "show info"); err == nil {
 				return nil
 			}
 		}
@@ -276,57 +273,14 @@ func (p *Proxy) awaitWorker(ctx context.Context, before string) error {
 }
 
 // worker gives the process id of the current worker, "" if there is none.
-func (p *Proxy) worker() string {
-	reply, err := ask(filepath.Join(p.Dir, masterSock), "show proc")
+func (p *Proxy) worker(ctx context.Context) string {
+	worker, err := haproxy.Worker(ctx, p.socket(masterSock))
 	if err != nil {
-		return ""
+		return "" // the master is starting or gone
 	}
-	section := ""
-	for line := range strings.Lines(reply) {
-		if strings.HasPrefix(line, "#") {
-			section = strings.TrimSpace(strings.TrimPrefix(line, "#"))
-			continue
-		}
-		fields := strings.Fields(line)
-		if section == "workers" && len(fields) > 1 && fields[1] == "worker" {
-			return fields[0]
-		}
-	}
-	return ""
+	return worker
 }
 
-// ask sends one command to a socket of HAProxy and reads the whole reply.
-func ask(socket, command string) (string, error) {
-	conn, err := (&net.Dialer{Timeout: socketTimeout}).DialContext(context.Background(), "unix", socket)
-	if err != nil {
-		return "", fmt.Errorf("asking HAProxy: %w", err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(socketTimeout)); err != nil {
-		return "", err
-	}
-	if _, err := io.WriteString(conn, command+"\n"); err != nil {
-		return "", fmt.Errorf("asking HAProxy: %w", err)
-	}
-	// The master's socket waits for more commands until it is told that none
-	// follow.
-	if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
-		return "", fmt.Errorf("asking HAProxy: %w", err)
-	}
-	reply, err := io.ReadAll(conn)
-	if err != nil {
-		return "", fmt.Errorf("asking HAProxy: %w", err)
-	}
-	return string(reply), nil
-}
-
-// alerts picks what is wrong out of HAProxy's words.
-func alerts(output []byte) string {
-	var found []string
-	for line := range bytes.Lines(output) {
-		if bytes.Contains(line, []byte("[ALERT]")) {
-			found = append(found, string(bytes.TrimSpace(line)))
-		}
-	}
-	return strings.Join(found, "; ")
+func (p *Proxy) socket(name string) haproxy.Socket {
+	return haproxy.UnixSocket(filepath.Join(p.Dir, name))
 }

@@ -233,7 +233,7 @@ func TestServersComeAndGoWithoutReloadOrLoss(t *testing.T) {
 	first, second := application(t, "first"), application(t, "second")
 	f.route("web.localhost", "/", false, "web", first)
 	f.apply(Started)
-	worker := f.worker()
+	worker := f.worker(t.Context())
 	stop := f.load("web.localhost")
 	for i := range 50 {
 		servers := [][]string{{second}, {first, second}, {first}}[i%3]
@@ -253,7 +253,7 @@ func TestServersComeAndGoWithoutReloadOrLoss(t *testing.T) {
 		t.Errorf("answered by %q", body)
 	}
 	f.apply(Unchanged)
-	if f.worker() != worker {
+	if f.worker(t.Context()) != worker {
 		t.Error("HAProxy was reloaded")
 	}
 	f.route("other.localhost", "/", false, "other")
