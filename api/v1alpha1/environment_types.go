@@ -79,6 +79,17 @@ type EnvironmentSpec struct {
 	// +optional
 	Stores []StoreOverride `json:"stores,omitempty"`
 
+	// Stage says what the environment's data is worth; production where it is
+	// not set and the name says so (production, prod or live). Data of
+	// production leaves it masked only, and goes into it on purpose only.
+	// +optional
+	Stage Stage `json:"stage,omitempty"`
+
+	// Seed fills the environment's new stores with another one's data, before
+	// its first release. What changes here later has no effect.
+	// +optional
+	Seed *Seed `json:"seed,omitempty"`
+
 	// Hostname of the environment; ENVIRONMENT.DOMAIN of its cluster by
 	// default. Public components answer on COMPONENT.HOSTNAME, and where there
 	// is just one, on HOSTNAME too.
@@ -162,6 +173,31 @@ type Override struct {
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
+// Seed is the data that an environment begins with.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.mask) && has(self.unmasked) && self.unmasked)",message="either mask or unmasked"
+type Seed struct {
+	// From names the Environment of the same namespace whose data it is.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	From string `json:"from"`
+
+	// Stores to fill; all that both have by default.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=20
+	// +listType=set
+	// +optional
+	Stores []string `json:"stores,omitempty"`
+
+	// Mask changes personal data in flight.
+	// +optional
+	Mask *DataMask `json:"mask,omitempty"`
+
+	// Unmasked says that data of production may leave it as it is.
+	// +optional
+	Unmasked bool `json:"unmasked,omitempty"`
+}
+
 // StoreOverride replaces where a store comes from.
 type StoreOverride struct {
 	// Name of the blueprint's store.
@@ -211,6 +247,10 @@ type EnvironmentStatus struct {
 	// would delete too much; see the annotation landfall.dev/prune-approved.
 	// +optional
 	RefusedInputs string `json:"refusedInputs,omitempty"`
+
+	// Seeded is when the stores had been filled as spec.seed says, and verified.
+	// +optional
+	Seeded *metav1.Time `json:"seeded,omitempty"`
 
 	// LastSuccessful names the newest Release that succeeded.
 	// +optional

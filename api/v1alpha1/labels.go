@@ -15,6 +15,8 @@ const (
 	LabelComponent = "landfall.dev/component"
 	// LabelEnvironment names the environment.
 	LabelEnvironment = "landfall.dev/environment"
+	// LabelDataCopy names the DataCopy that an object works for.
+	LabelDataCopy = "landfall.dev/data-copy"
 	// LabelProject names the project namespace that holds the Environment.
 	LabelProject = "landfall.dev/project"
 )
@@ -99,4 +101,11 @@ const (
 	ReasonExpiresSoon        = "ExpiresSoon"
 	ReasonNotExpiring        = "NotExpiring"
 	ReasonReachable          = "Reachable"
+	ReasonSeeding            = "Seeding"
+	ReasonSeedFailed         = "SeedFailed"
+	ReasonCopying            = "Copying"
+	ReasonCopied             = "Copied"
+	ReasonCopyFailed         = "CopyFailed"
+	ReasonDifferent          = "Different"
+	ReasonRefused            = "Refused"
 )

@@ -24,6 +24,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Cluster{}, &ClusterList{},
 		&Baseline{}, &BaselineList{},
 		&Migration{}, &MigrationList{},
+		&DataCopy{}, &DataCopyList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

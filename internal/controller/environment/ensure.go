@@ -304,6 +304,7 @@ func causeOf(s *scope, contents release.Contents) v1alpha1.Cause {
 func sameWish(a, b v1alpha1.EnvironmentSpec) bool {
 	for _, spec := range []*v1alpha1.EnvironmentSpec{&a, &b} {
 		spec.TTL, spec.DeployTimeout, spec.HistoryLimit = nil, nil, 0
+		spec.Seed, spec.Stage = nil, ""
 		spec.Asleep, spec.Adopt, spec.Drift, spec.RollbackTo = false, false, "", ""
 	}
 	return equality.Semantic.DeepEqual(a, b)
