@@ -66,8 +66,8 @@ func TestAFleetComesAndGoes(t *testing.T) {
 	m, request := secondFleet(t)
 	before := traces(t, m)
 	hosts := create(t, m, request)
-	if len(hosts) != 2 || !hosts["web1"].Running || !hosts["db1"].Running {
-		t.Fatalf("created %v, want web1 and db1 running", hosts)
+	if len(hosts) != 3 || !hosts["web1"].Running || !hosts["db1"].Running || !hosts["lb1"].Running {
+		t.Fatalf("created %v, want web1, db1 and lb1 running", hosts)
 	}
 	if cmp.Diff(before, traces(t, m)) == "" {
 		t.Fatal("a running fleet has no traces: the test could not see any")
