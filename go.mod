@@ -49,7 +49,9 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+
 require (
+	github.com/aws/amazon-vpc-resource-controller-k8s v1.7.16
 	github.com/aws/aws-sdk-go-v2/config v1.33.15 // indirect
 	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.7 // indirect
 	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.63.8 // indirect
@@ -66,6 +68,7 @@ require (
 	go.uber.org/atomic v1.11.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.27.1 // indirect
+	go4.org/netipx v0.0.0-20260823151212-3075585bcbeb
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
 
