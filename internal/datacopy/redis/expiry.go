@@ -1,0 +1,29 @@
+package redis
+
+import "time"
+
+// expiryCommand: since Redis 7 a server tells when a key expires; before, it
+// tells how long that is, which is made absolute with the time at which the
+// answer came.
+func (s *server) tellsExpiry() bool { return s.version >= 7 }
+
+// askExpiry requests when a key expires.
+func askExpiry(w *wire, s *server, key []byte) {
+	w.begin(2)
+	if s.tellsExpiry() {
+		w.text("PEXPIRETIME")
+	} else {
+		w.text("PTTL")
+	}
+	w.arg(key)
+}
+
+// readExpiry gives when a key expires, in milliseconds since 1970; -1 is
+// never, -2 says that there is no such key.
+func readExpiry(w *wire, s *server) (int64, error) {
+	n, err := w.integerReply()
+	if err == nil && n >= 0 && !s.tellsExpiry() {
+		n += time.Now().UnixMilli()
+	}
+	return n, err
+}

@@ -1,0 +1,62 @@
+// Package redis copies Redis databases: single servers and clusters in any
+// combination. Small keys go as DUMP payloads from one connection straight to
+// the other; large ones, masked ones and those whose payload the target does
+// not understand are read and written by type, in parts, so that neither
+// server stops for long. Start at Engine.Copy; wire.go is the protocol,
+// stream.go what is special of streams.
+//
+// Only reading commands are sent to the source: SCAN, MEMORY USAGE, DUMP,
+// PEXPIRETIME, INFO, TIME, CLUSTER SHARDS and those that read by type.
+//
+// Addresses: the database's number ("" is every database), and prefix=, which
+// both sides may have: keys below the source's are written below the target's.
+// Globs and masks see keys without the prefix.
+//
+// Redis gives no snapshot. Keys that the source changed during the copy are
+// brought by an incremental copy, which compares both sides and writes only
+// what differs.
+package redis
+
+import (
+	"time"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+)
+
+const (
+	// scanCount is how many keys one SCAN asks for: large enough to keep the
+	// servers busy, small enough that the source stops for well below a
+	// millisecond.
+	scanCount = 500
+	// largeKey is the memory from which a key is copied in parts. DUMP of a
+	// hash takes about 10 ms a megabyte.
+	largeKey = 256 << 10
+	// pieceBytes is the memory of keys in one pipeline, whose commands a server
+	// may carry out one after the other without looking at other clients.
+	pieceBytes = 512 << 10
+	// partBytes is about how much of a large key one command reads or writes.
+	partBytes = 128 << 10
+	// defaultWorkers keep both servers busy while each works on one core.
+	defaultWorkers = 4
+	maxWorkers     = 64
+	// recordEvery is how often the journal gets the position.
+	recordEvery = 250 * time.Millisecond
+	// markKey, below the prefix, is in a target that is incomplete.
+	markKey = "landfall:copy"
+	// ownersKey is where a server that environments share says whose prefix is
+	// whose. It is no data: never copied, never removed.
+	ownersKey = "landfall:stores"
+)
+
+// Engine is a datacopy.Engine. It has no state of its own.
+type Engine struct {
+	retry datacopy.Retry
+}
+
+var _ datacopy.Engine = (*Engine)(nil)
+
+// New makes the engine.
+func New() *Engine { return &Engine{} }
+
+// Kind is part of datacopy.Engine.
+func (e *Engine) Kind() datacopy.Kind { return datacopy.Redis }

@@ -1,0 +1,172 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+)
+
+// page is what one SCAN found.
+type page struct {
+	keys [][]byte
+	// sizes are the keys' memory in bytes, where the listing asks for it.
+	sizes []int64
+	// scanned counts all keys, also those that are not meant.
+	scanned int
+	// next is the cursor that goes on from here, "0" at the end.
+	next string
+}
+
+// listing lists the keys of one node. SCAN may give a key more than once, and
+// leaves out none that was there all the time.
+type listing struct {
+	server   *server
+	side     side
+	database int
+	node     string
+	// sizes asks for the memory of each key.
+	sizes bool
+	// unmatched leaves it to us which keys are meant, so that pages tell how
+	// many there are in all.
+	unmatched bool
+	retry     datacopy.Retry
+}
+
+// run calls emit with each page from a cursor on ("0" is the beginning). A
+// listing that ends early is an error.
+func (l *listing) run(ctx context.Context, cursor string, emit func(page) error) error {
+	var failed error
+	err := l.retry.Do(ctx, func(int) error {
+		connections := newLines(l.server, l.database)
+		defer connections.drop()
+		w, err := connections.to(ctx, l.node)
+		if err != nil {
+			return err
+		}
+		err = l.pages(w, cursor, func(p page) error {
+			if failed = emit(p); failed != nil {
+				return errStop
+			}
+			cursor = p.next
+			return nil
+		})
+		if failed != nil {
+			return nil
+		}
+		return err
+	})
+	if failed != nil {
+		return failed
+	}
+	return l.server.failed("listing the keys of", err)
+}
+
+// errStop ends a listing whose taker wants no more.
+var errStop = fmt.Errorf("stopped")
+
+// pages asks for the sizes of a page together with the page after it, so that
+// a page costs one round trip.
+func (l *listing) pages(w *wire, cursor string, emit func(page) error) error {
+	var last *page
+	for last == nil || last.next != "0" {
+		if last != nil {
+			cursor = last.next
+			l.askSizes(w, last.keys)
+		}
+		l.ask(w, cursor)
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if last != nil {
+			if err := l.give(w, last, emit); err != nil {
+				return err
+			}
+		}
+		next, err := l.read(w)
+		if err != nil {
+			return err
+		}
+		last = next
+	}
+	l.askSizes(w, last.keys)
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return l.give(w, last, emit)
+}
+
+func (l *listing) ask(w *wire, cursor string) {
+	args := []string{"SCAN", cursor, "COUNT", strconv.Itoa(scanCount)}
+	if match := l.side.match(); match != "" && !l.unmatched {
+		args = append(args, "MATCH", match)
+	}
+	w.command(args...)
+}
+
+// read reads the reply to SCAN and keeps the keys that are meant. They share
+// one buffer.
+func (l *listing) read(w *wire) (*page, error) {
+	if n, err := w.array(); err != nil || n != 2 {
+		return nil, unlessNil(err, "reading the reply to SCAN: it has %d parts", n)
+	}
+	cursor, _, err := w.bulk(nil)
+	if err != nil {
+		return nil, err
+	}
+	n, err := w.array()
+	if err != nil {
+		return nil, err
+	}
+	found := &page{next: string(cursor), scanned: n}
+	buf := make([]byte, 0, 24*scanCount)
+	for range n {
+		start := len(buf)
+		if buf, _, err = w.bulk(buf); err != nil {
+			return nil, err
+		}
+		if key := buf[start:len(buf):len(buf)]; l.side.has(key) {
+			found.keys = append(found.keys, key)
+		}
+	}
+	return found, nil
+}
+
+func (l *listing) askSizes(w *wire, keys [][]byte) {
+	if !l.sizes {
+		return
+	}
+	for _, key := range keys {
+		w.begin(3)
+		w.text("MEMORY")
+		w.text("USAGE")
+		w.arg(key)
+	}
+}
+
+// give reads the sizes that were asked for and hands the page on. A key that
+// is gone meanwhile has no size and stays: whoever reads it finds that out.
+func (l *listing) give(w *wire, p *page, emit func(page) error) error {
+	if l.sizes {
+		p.sizes = make([]int64, len(p.keys))
+		for i := range p.keys {
+			kind, rest, err := w.line()
+			if err != nil {
+				return err
+			}
+			if kind == ':' {
+				p.sizes[i], _ = strconv.ParseInt(string(rest), 10, 64)
+			}
+		}
+	}
+	return emit(*p)
+}
+
+// unlessNil is err, or when that is nil the text.
+func unlessNil(err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf(format, args...)
+}
