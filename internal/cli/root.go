@@ -22,6 +22,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/frontdoor"
 	"github.com/landfall-dev/landfall/internal/cli/history"
 	"github.com/landfall-dev/landfall/internal/cli/image"
+	"github.com/landfall-dev/landfall/internal/cli/load"
 	"github.com/landfall-dev/landfall/internal/cli/local"
 	"github.com/landfall-dev/landfall/internal/cli/logs"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
@@ -82,7 +83,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
-	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c))
+	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c), load.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root

@@ -35,7 +35,7 @@ func (f *lokiFlags) addTo(set *pflag.FlagSet, getenv func(string) string) {
 // source gives where gathered logs come from, and what it is called.
 func (f *lokiFlags) source(c *command.Context) (logs.Source, string, error) {
 	if f.address == "" {
-		source, err := archiveOf(c)
+		source, err := Archive(c)
 		return source, "the log archive", err
 	}
 	source, err := loki.New(loki.Options{
@@ -55,10 +55,10 @@ const (
 // archiveAnswer is how long the archive may take to begin to answer.
 const archiveAnswer = 5 * time.Second
 
-// archiveOf asks `landfall serve` through the API server, which passes requests
+// Archive asks `landfall serve` through the API server, which passes requests
 // on to Services: whoever may read logs needs no other way in. The project's
 // token says that he may.
-func archiveOf(c *command.Context) (logs.Source, error) {
+func Archive(c *command.Context) (logs.Source, error) {
 	config, err := c.RESTConfig()
 	if err != nil {
 		return nil, err
