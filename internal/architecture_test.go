@@ -30,6 +30,7 @@ var rules = []rule{
 	{in: "api", not: []string{"internal", "cmd"}, why: "the objects know nothing of what is done with them"},
 	{in: "internal/fault", not: []string{"internal", "api"}, why: "errors are classified below everything"},
 	{in: "internal/evidence", not: []string{"internal/baseline", "internal/traffic", "internal/datacopy", "internal/environment", "internal/kube", "internal/cli", "internal/controller", "api"}, why: "evidence knows how it looks, not what it is about"},
+	{in: "internal/cluster", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/baseline", "internal/traffic", "internal/datacopy", "internal/logs", "github.com/spf13/cobra"}, why: "a domain knows no commands, controllers or other domains"},
 	{in: "internal/result", not: []string{"internal/baseline", "internal/environment", "internal/kube", "internal/cli", "internal/controller", "api"}, why: "an answer knows nothing of what was compared"},
 	{in: "internal/progress", not: []string{"internal/environment", "internal/kube", "internal/cli", "internal/controller", "api"}, why: "progress knows nothing of what is under way"},
 	{
