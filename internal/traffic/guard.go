@@ -12,8 +12,11 @@ type GuardRule struct {
 	// Name is unique within the migration.
 	Name string
 	// Failures is how many readings in a row must fail before the guard fails;
-	// at least 1.
+	// 1 if zero.
 	Failures int
+	// Every is how often it is read; the definition's interval if zero. A
+	// reading may take twice as long, and two seconds in any case.
+	Every time.Duration
 	// UnknownFor is how long the guard may be unknown before that counts as a
 	// failure; the definition's if zero, never if negative.
 	UnknownFor time.Duration

@@ -63,6 +63,8 @@ type Progress struct {
 	LettingGo bool `json:"lettingGo,omitempty"`
 	// Drift says what somebody else did to the weights; empty if nothing.
 	Drift string `json:"drift,omitempty"`
+	// DeadMan is what the dead man reported, once that was acted on.
+	DeadMan string `json:"deadMan,omitempty"`
 	// Failed: it was a guard, the router or the dead man that paused it or sent
 	// it back, not a person.
 	Failed bool `json:"failed,omitempty"`
@@ -135,6 +137,9 @@ type Decision struct {
 	Action Action `json:"action"`
 	Weight Weight `json:"weight"`
 	Side   Side   `json:"side,omitempty"`
+	// Raise: the write may give the new side more than it has somewhere, and must
+	// be in the journal before.
+	Raise bool `json:"raise,omitempty"`
 	// Urgent writes use what an API's limits keep in reserve, and are tried
 	// again and again.
 	Urgent bool `json:"urgent,omitempty"`

@@ -14,12 +14,13 @@ type instanceJSON struct {
 	Settled  bool   `json:"settled,omitempty"`
 	Waiting  string `json:"waiting,omitempty"`
 	Residual int    `json:"residual,omitempty"`
+	DeadMan  string `json:"deadMan,omitempty"`
 	Err      string `json:"error,omitempty"`
 }
 
 // MarshalJSON writes the instance with its error's text.
 func (i Instance) MarshalJSON() ([]byte, error) {
-	j := instanceJSON{Name: i.Name, Old: i.Old, New: i.New, Settled: i.Settled, Waiting: i.Waiting, Residual: i.Residual}
+	j := instanceJSON{Name: i.Name, Old: i.Old, New: i.New, Settled: i.Settled, Waiting: i.Waiting, Residual: i.Residual, DeadMan: i.DeadMan}
 	if i.Err != nil {
 		j.Err = i.Err.Error()
 	}
@@ -32,7 +33,7 @@ func (i *Instance) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &j); err != nil {
 		return err
 	}
-	*i = Instance{Name: j.Name, Old: j.Old, New: j.New, Settled: j.Settled, Waiting: j.Waiting, Residual: j.Residual}
+	*i = Instance{Name: j.Name, Old: j.Old, New: j.New, Settled: j.Settled, Waiting: j.Waiting, Residual: j.Residual, DeadMan: j.DeadMan}
 	if j.Err != "" {
 		i.Err = errors.New(j.Err)
 	}

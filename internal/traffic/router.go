@@ -13,7 +13,8 @@ import (
 // several migrations may use one router at once, so that limits that are shared
 // (an account's API requests) are the adapter's to share. Every method ends soon
 // after its context; none retries for longer than a second on its own, since the
-// executor retries.
+// executor retries. What a context says to be urgent (IsUrgent) may use what the
+// adapter keeps in reserve of an API's limits.
 //
 // Errors are classified by fault: Invalid (the configuration cannot be right),
 // Refused (not allowed, or somebody else's), Failed (try again). Throttling is a
@@ -135,7 +136,8 @@ type Fence interface {
 	Check() error
 }
 
-// Counter is a Router that counts requests by side.
+// Counter is a Router that counts requests by side. Its method is called while
+// others run.
 type Counter interface {
 	// Counters gives the totals so far, the sum of all instances. A total that
 	// is lower than before means that the router started anew. An instance that
@@ -187,6 +189,20 @@ type Watched interface {
 	// until all traffic is to return to the old side. It is called at least
 	// three times within that time. Zero disarms.
 	Arm(ctx context.Context, silence time.Duration, f Fence) error
+}
+
+type urgentKey struct{}
+
+// Urgent marks what a return to the old side does.
+func Urgent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, urgentKey{}, true)
+}
+
+// IsUrgent tells whether traffic is being returned to the old side, which goes
+// before everything else.
+func IsUrgent(ctx context.Context) bool {
+	urgent, _ := ctx.Value(urgentKey{}).(bool)
+	return urgent
 }
 
 // Throttled says that a router's API has had too many requests.
