@@ -49,6 +49,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+require github.com/dustin/go-humanize v1.0.1 // indirect
 
 require (
 	github.com/aws/amazon-vpc-resource-controller-k8s v1.7.16

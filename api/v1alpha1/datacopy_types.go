@@ -43,11 +43,21 @@ type DataCopyList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a data copy runs once as it was asked for: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(self.mask) && has(self.unmasked) && self.unmasked)",message="either mask or unmasked"
+// +kubebuilder:validation:XValidation:rule="has(self.to) || self.action in ['check', 'suggest']",message="to is required"
 type DataCopySpec struct {
+	// Action is copy (which verifies, too), or what changes nothing: plan says
+	// what copy would do, verify compares both sides as they are, check holds
+	// the mask's rules against the source, suggest drafts rules.
+	// +kubebuilder:validation:Enum=copy;plan;verify;check;suggest
+	// +kubebuilder:default=copy
+	// +optional
+	Action string `json:"action,omitempty"`
+
 	// From is where data comes from; it is only read.
 	From DataCopySide `json:"from"`
-	// To is where data goes.
-	To DataCopySide `json:"to"`
+	// To is where data goes. Check and suggest need none.
+	// +optional
+	To *DataCopySide `json:"to,omitempty"`
 
 	// Stores to copy, by their names in the blueprint; all that both sides have
 	// by default.
@@ -209,7 +219,8 @@ type DataCopyStatus struct {
 	// +optional
 	Job string `json:"job,omitempty"`
 
-	// Evidence names the ConfigMap that holds evidence.json and evidence.html.
+	// Evidence names the ConfigMap that holds state.json, evidence.json and
+	// evidence.html.
 	// +optional
 	Evidence string `json:"evidence,omitempty"`
 
@@ -217,6 +228,11 @@ type DataCopyStatus struct {
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+
+	// ResumedRequest is the last request to resume that was carried out; see the
+	// annotation landfall.dev/resume-requested.
+	// +optional
+	ResumedRequest string `json:"resumedRequest,omitempty"`
 
 	// Stores and how far each is.
 	// +listType=map

@@ -35,6 +35,9 @@ const (
 	// in the inputs changed, for example to retry a failed deploy. Its value is
 	// any text that differs from status.redeployedRequest.
 	AnnotationRedeployRequested = "landfall.dev/redeploy-requested"
+	// AnnotationResumeRequested asks a DataCopy that has failed to go on once more.
+	// Its value is any text that differs from status.resumedRequest.
+	AnnotationResumeRequested = "landfall.dev/resume-requested"
 	// AnnotationPruneApproved allows the release whose inputs hash is its value
 	// to delete more than the cap on one step's deletions.
 	AnnotationPruneApproved = "landfall.dev/prune-approved"
@@ -56,6 +59,9 @@ const (
 
 // Finalizer keeps an Environment until its objects are gone from its cluster.
 const Finalizer = "landfall.dev/environment"
+
+// FinalizerMigration keeps a Migration until traffic is where it belongs.
+const FinalizerMigration = "landfall.dev/migration"
 
 // IngressClass is the class of the local front door.
 const IngressClass = "landfall"
@@ -108,4 +114,8 @@ const (
 	ReasonCopyFailed         = "CopyFailed"
 	ReasonDifferent          = "Different"
 	ReasonRefused            = "Refused"
+
+	// Of Migrations; their phases are reasons, too.
+	ReasonConflict  = "Conflict"
+	ReasonCannotRun = "CannotRun"
 )

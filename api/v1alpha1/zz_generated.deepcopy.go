@@ -707,7 +707,11 @@ func (in *DataCopySide) DeepCopy() *DataCopySide {
 func (in *DataCopySpec) DeepCopyInto(out *DataCopySpec) {
 	*out = *in
 	out.From = in.From
-	out.To = in.To
+	if in.To != nil {
+		in, out := &in.To, &out.To
+		*out = new(DataCopySide)
+		**out = **in
+	}
 	if in.Stores != nil {
 		in, out := &in.Stores, &out.Stores
 		*out = make([]string, len(*in))

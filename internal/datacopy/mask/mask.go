@@ -217,3 +217,6 @@ func (c *columnMask) fit(value []byte) []byte {
 // changer appends to dst what is to stand for value. value is never nil; person
 // is what the rule's person column holds.
 type changer func(s *scratch, dst, value, person []byte) []byte
+
+// Empty tells that no rule is about this store.
+func (m *Mask) Empty() bool { return len(m.rules) == 0 }
