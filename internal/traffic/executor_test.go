@@ -97,4 +97,3 @@ func TestAFailingGuardReturnsAtOnce(t *testing.T) {
 		}
 	})
 }
-
