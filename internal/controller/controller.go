@@ -10,11 +10,15 @@ import (
 	"github.com/landfall-dev/landfall/internal/controller/baseline"
 	"github.com/landfall-dev/landfall/internal/controller/cluster"
 	"github.com/landfall-dev/landfall/internal/controller/environment"
+	"github.com/landfall-dev/landfall/internal/controller/migration"
 	"github.com/landfall-dev/landfall/internal/environment/store"
 	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/kube"
+	objects "github.com/landfall-dev/landfall/internal/migration"
+	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/prometheus/client_golang/prometheus"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Options are what the reconcilers work with. All but Reached are required.
@@ -30,8 +34,7 @@ type Options struct {
 	Concurrency int
 	// Registerer of metrics.
 	Registerer prometheus.Registerer
-	// Reached is told of every named point of the work; see
-	// environment.CrashPoints.
+	// Reached is told of every named point of the work; see CrashPoints.
 	Reached func(point string)
 }
 
@@ -58,7 +61,39 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	if err := baselines.SetupWithManager(mgr, opts.Concurrency); err != nil {
 		return fmt.Errorf("setting up the baseline controller: %w", err)
 	}
+	migrations := migration.New(migration.Options{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
+		Binder:   objects.Binder{Reader: mgr.GetClient(), Cluster: clients(opts.Pool, mgr.GetClient()), Clock: time.Now},
+		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
+		Registerer: opts.Registerer, Reached: opts.Reached,
+	})
+	if err := migrations.SetupWithManager(mgr, opts.Concurrency); err != nil {
+		return fmt.Errorf("setting up the migration controller: %w", err)
+	}
 	return nil
+}
+
+// CrashPoints names the points that Options.Reached is told of.
+func CrashPoints() []string {
+	points := environment.CrashPoints()
+	for _, point := range traffic.Points {
+		points = append(points, string(point))
+	}
+	return points
+}
+
+// clients reaches routes: on a cluster by name, or on our own.
+func clients(pool *kube.Pool, own client.Client) func(context.Context, string) (client.Client, error) {
+	return func(ctx context.Context, name string) (client.Client, error) {
+		if name == "" {
+			return own, nil
+		}
+		target, err := pool.Target(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return target.Client, nil
+	}
 }
 
 // targets narrows the pool's targets to what the environment reconciler uses.

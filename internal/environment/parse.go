@@ -92,6 +92,7 @@ var kinds = map[string]func() client.Object{
 	v1alpha1.GroupVersion.String() + " Environment": func() client.Object { return &v1alpha1.Environment{} },
 	v1alpha1.GroupVersion.String() + " Cluster":     func() client.Object { return &v1alpha1.Cluster{} },
 	v1alpha1.GroupVersion.String() + " Baseline":    func() client.Object { return &v1alpha1.Baseline{} },
+	v1alpha1.GroupVersion.String() + " Migration":   func() client.Object { return &v1alpha1.Migration{} },
 	"v1 Secret": func() client.Object { return &corev1.Secret{} },
 }
 

@@ -9,6 +9,7 @@ package migration
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,7 +64,7 @@ func Words(m *v1alpha1.Migration, after int64) []traffic.Word {
 	for _, w := range m.Spec.Words {
 		if w.Attempt == Attempt(m) && w.Serial > after {
 			words = append(words, traffic.Word{
-				Serial: w.Serial, Verb: traffic.Verb(w.Verb), Step: int(w.Step) - 1,
+				Serial: w.Serial, Verb: traffic.Verb(w.Verb), Step: max(int(w.Step)-1, 0),
 				By: w.By, At: w.At.Time, Why: w.Why,
 			})
 		}
@@ -73,12 +74,14 @@ func Words(m *v1alpha1.Migration, after int64) []traffic.Word {
 
 // Say adds a word to the object and gives its serial number.
 func Say(m *v1alpha1.Migration, word traffic.Word) int64 {
-	word.Serial = LastWord(m) + 1
-	m.Spec.Words = append(m.Spec.Words, v1alpha1.MigrationWord{
-		Serial: word.Serial, Attempt: Attempt(m), Verb: string(word.Verb), Step: int32(word.Step + 1),
-		By: word.By, At: metav1.NewTime(word.At.Truncate(time.Second)), Why: word.Why,
-	})
-	return word.Serial
+	said := v1alpha1.MigrationWord{
+		Serial: LastWord(m) + 1, Attempt: Attempt(m), Verb: string(word.Verb), By: word.By, At: metav1.NewTime(word.At.Truncate(time.Second)), Why: word.Why,
+	}
+	if word.Verb == traffic.SayApprove {
+		said.Step = int32(word.Step + 1)
+	}
+	m.Spec.Words = append(m.Spec.Words, said)
+	return said.Serial
 }
 
 // LastWord is the serial number of the newest word; 0 where none was said.
@@ -101,16 +104,30 @@ func Phase(m *v1alpha1.Migration) traffic.Phase {
 	return traffic.Phase(m.Status.Phase)
 }
 
-// Over tells whether nobody needs to work on a migration in this phase any
-// more, so that it can be started again or deleted.
-func Over(phase traffic.Phase) bool {
-	return phase == traffic.Reverted || phase == traffic.Finished
+// Conflict names the place where two migrations would fight over weights; ""
+// where they do not. One that was let go of is in nobody's way, and of two that
+// have not begun the older one comes first.
+func Conflict(m, other *v1alpha1.Migration) string {
+	if m.UID == other.UID || Phase(other) == traffic.Finished {
+		return ""
+	}
+	if other.Status.Journal == nil && !older(other, m) {
+		return ""
+	}
+	theirs := Places(other)
+	for _, place := range Places(m) {
+		if slices.Contains(theirs, place) {
+			return place
+		}
+	}
+	return ""
 }
 
-// Active tells whether the router must be left to this migration: it is under
-// way, or done with the way back still open.
-func Active(m *v1alpha1.Migration) bool {
-	return m.DeletionTimestamp.IsZero() && !Over(Phase(m)) || !m.DeletionTimestamp.IsZero() && Phase(m) != traffic.Finished
+func older(a, b *v1alpha1.Migration) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.UID < b.UID
 }
 
 // EvidenceName is the name of the Secret that holds the evidence of an attempt.

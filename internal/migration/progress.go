@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -48,19 +49,45 @@ func SetProgress(m *v1alpha1.Migration, p traffic.Progress, worker string) error
 	}
 	s := &m.Status
 	s.Journal = &v1alpha1.MigrationJournal{Attempt: Attempt(m), Epoch: p.Epoch, Worker: worker, Progress: runtime.RawExtension{Raw: text}}
-	s.Phase, s.Reason, s.HeardWords = v1alpha1.MigrationPhase(p.Phase), shorten(p.Reason), p.HeardWords
+	s.Phase, s.Reason, s.HeardWords = v1alpha1.MigrationPhase(p.Phase), Shorten(p.Reason), p.HeardWords
 	s.Progress = fmt.Sprintf("%d of %d", min(p.Step+1, len(m.Spec.Steps)), len(m.Spec.Steps))
 	s.Guards = nil
 	for _, name := range slices.Sorted(maps.Keys(p.Guards)) {
 		s.Guards = append(s.Guards, guardStatus(name, p.Guards[name]))
 	}
+	setConditions(m, p)
 	return nil
+}
+
+// setConditions says by phase whether the migration has ended well, is under
+// way, or waits for a person.
+func setConditions(m *v1alpha1.Migration, p traffic.Progress) {
+	m.Status.ObservedGeneration = m.Generation
+	reason, ready, working := string(p.Phase), metav1.ConditionFalse, metav1.ConditionTrue
+	switch p.Phase {
+	case traffic.Completed, traffic.Finished:
+		ready, working = metav1.ConditionTrue, metav1.ConditionFalse
+	case traffic.Reverted, traffic.Paused:
+		working = metav1.ConditionFalse
+	case "":
+		reason = string(traffic.Pending)
+	}
+	SetCondition(m, v1alpha1.ConditionReady, ready, reason, p.Reason)
+	SetCondition(m, v1alpha1.ConditionReconciling, working, reason, p.Reason)
+	meta.RemoveStatusCondition(&m.Status.Conditions, v1alpha1.ConditionStalled)
+}
+
+// SetCondition sets one condition, about the object as it is.
+func SetCondition(m *v1alpha1.Migration, kind string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&m.Status.Conditions, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: Shorten(message), ObservedGeneration: m.Generation,
+	})
 }
 
 func guardStatus(name string, g traffic.GuardProgress) v1alpha1.GuardStatus {
 	return v1alpha1.GuardStatus{
 		Name: name, Answer: v1alpha1.Answer(g.Last.Answer.String()), At: microTime(g.Last.At),
-		Value: shorten(g.Last.Value), Bound: shorten(g.Last.Bound), Reason: shorten(g.Last.Reason), Bad: int32(g.Bad),
+		Value: Shorten(g.Last.Value), Bound: Shorten(g.Last.Bound), Reason: Shorten(g.Last.Reason), Bad: int32(g.Bad),
 	}
 }
 
@@ -72,10 +99,10 @@ func SetWeights(m *v1alpha1.Migration, state traffic.State, at time.Time) {
 	for _, i := range state.Instances {
 		one := v1alpha1.RouterInstance{
 			Name: i.Name, Old: int64(i.Old), New: int64(i.New), Settled: i.Settled,
-			Waiting: shorten(i.Waiting), Residual: int64(i.Residual), DeadMan: shorten(i.DeadMan),
+			Waiting: Shorten(i.Waiting), Residual: int64(i.Residual), DeadMan: Shorten(i.DeadMan),
 		}
 		if i.Err != nil {
-			one.Error = shorten(i.Err.Error())
+			one.Error = Shorten(i.Err.Error())
 		}
 		m.Status.Instances = append(m.Status.Instances, one)
 	}
@@ -102,8 +129,8 @@ func Weight(state traffic.State) string {
 
 func percent(share float64) string { return fmt.Sprintf("%.3g", share*100) }
 
-// shorten makes foreign text safe to show and small enough for a status.
-func shorten(text string) string {
+// Shorten makes foreign text safe to show and small enough for a status.
+func Shorten(text string) string {
 	text = result.Clean(text)
 	if runes := []rune(text); len(runes) > maxText {
 		text = string(runes[:maxText-1]) + "…"

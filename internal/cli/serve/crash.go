@@ -6,7 +6,7 @@ import (
 	"syscall"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
-	"github.com/landfall-dev/landfall/internal/controller/environment"
+	"github.com/landfall-dev/landfall/internal/controller"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -22,7 +22,7 @@ func failureInjection(c *command.Context) (func(point string), error) {
 	if wanted == "" {
 		return nil, nil
 	}
-	known := environment.CrashPoints()
+	known := controller.CrashPoints()
 	if !slices.ContainsFunc(known, func(point string) bool { return at(wanted, point) }) {
 		return nil, fault.New(fault.Invalid, "Use one of: "+strings.Join(known, ", ")+".", "reading %s=%q: no such point", crashVariable, wanted)
 	}

@@ -72,7 +72,8 @@ func (s *service) run(ctx context.Context) error {
 func (s *service) close() { s.pool.Close() }
 
 // newManager makes the manager. Secrets are watched by their metadata alone
-// and read when needed, so that memory does not grow with what they hold.
+// and read when needed, so that memory does not grow with what they hold;
+// ConfigMaps are not watched at all.
 func newManager(config *rest.Config, f *flags) (ctrl.Manager, error) {
 	lease, renew, retry, shutdown := leaseDuration, renewDeadline, retryPeriod, shutdownTime
 	manager, err := ctrl.NewManager(config, ctrl.Options{
@@ -81,7 +82,7 @@ func newManager(config *rest.Config, f *flags) (ctrl.Manager, error) {
 			DefaultTransform:  cache.TransformStripManagedFields(),
 			DefaultNamespaces: namespaces(f.watchNamespaces),
 		},
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		LeaderElection:                f.leaderElect,
 		LeaderElectionID:              "landfall",
 		LeaderElectionNamespace:       f.leaderNamespace,

@@ -1,0 +1,79 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/traffic"
+)
+
+// Binder makes what a migration works with: its router and its guards. It reads
+// what the object refers to in its own namespace. Safe for concurrent use.
+type Binder struct {
+	// Reader reads Secrets, Baselines and Environments.
+	Reader client.Reader
+	// Cluster gives a client of a Cluster by name, for routes there; "" is the
+	// cluster that holds the Migration.
+	Cluster func(ctx context.Context, name string) (client.Client, error)
+	Clock   func() time.Time
+}
+
+// Router makes the adapter that the object asks for. Nothing is asked of the
+// router itself.
+func (b Binder) Router(ctx context.Context, m *v1alpha1.Migration) (traffic.Router, error) {
+	router, err := b.router(ctx, m)
+	if err != nil {
+		return nil, fault.Wrap(fault.ClassOf(err), fmt.Errorf("making the router of migration %s: %w", m.Name, err), fault.HintOf(err))
+	}
+	return router, nil
+}
+
+func (b Binder) router(ctx context.Context, m *v1alpha1.Migration) (traffic.Router, error) {
+	return nil, fault.New(fault.Invalid, "Name one of haproxy, gatewayAPI, alb and route53.", "spec.router names no router")
+}
+
+// secret reads a Secret of the migration's namespace; none is empty.
+func (b Binder) secret(ctx context.Context, m *v1alpha1.Migration, name string) (map[string][]byte, error) {
+	if name == "" {
+		return nil, nil
+	}
+	secret := &corev1.Secret{}
+	err := b.Reader.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("Create it: kubectl -n %s create secret generic %s …", m.Namespace, name), "Secret %s does not exist", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %s: %w", name, err)
+	}
+	return secret.Data, nil
+}
+
+// Places are the places where a migration's weights are: two migrations with a
+// place in common would fight over it.
+func Places(m *v1alpha1.Migration) []string {
+	var places []string
+	switch r := m.Spec.Router; {
+	case r.HAProxy != nil:
+		for _, instance := range r.HAProxy.Instances {
+			places = append(places, fmt.Sprintf("backend %s of HAProxy %s", r.HAProxy.Backend, instance))
+		}
+	case r.GatewayAPI != nil:
+		namespace := r.GatewayAPI.Namespace
+		if namespace == "" {
+			namespace = m.Namespace
+		}
+		places = append(places, fmt.Sprintf("rule %q of HTTPRoute %s/%s of cluster %q", r.GatewayAPI.Rule, namespace, r.GatewayAPI.Route, r.GatewayAPI.Cluster))
+	case r.ALB != nil:
+		places = append(places, "listener rule "+r.ALB.RuleARN)
+	case r.Route53 != nil:
+		places = append(places, fmt.Sprintf("record %s %s in zone %s", m.Spec.Hostname, r.Route53.Type, r.Route53.HostedZoneID))
+	}
+	return places
+}

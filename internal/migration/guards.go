@@ -1,0 +1,238 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/baseline"
+	"github.com/landfall-dev/landfall/internal/baseline/check"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
+	"github.com/landfall-dev/landfall/internal/traffic"
+)
+
+// Guards makes the guards that the object asks for. One that cannot be made is
+// unknown, with the cause: it must not keep anybody from returning traffic.
+// Close lets go of their connections.
+func (b Binder) Guards(ctx context.Context, m *v1alpha1.Migration, router traffic.Router) (guards []traffic.Guard, close func()) {
+	var closers []func()
+	for i := range m.Spec.Guards {
+		spec := &m.Spec.Guards[i]
+		made, closer, err := b.guard(ctx, m, spec, router)
+		if err != nil {
+			made = &unmade{rule: rule(*spec), again: func(ctx context.Context) (traffic.Guard, func(), error) { return b.guard(ctx, m, spec, router) }, err: err}
+			closer = made.(*unmade).close
+		}
+		guards = append(guards, made)
+		if closer != nil {
+			closers = append(closers, closer)
+		}
+	}
+	return guards, func() {
+		for _, closer := range closers {
+			closer()
+		}
+	}
+}
+
+// guard makes one guard, and what closes it; nil where there is nothing to
+// close.
+func (b Binder) guard(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1.MigrationGuard, router traffic.Router) (traffic.Guard, func(), error) {
+	switch {
+	case spec.Checks != nil:
+		return b.checks(ctx, m, spec)
+	case spec.Objective != nil:
+		return &objectiveGuard{reader: b.Reader, namespace: m.Namespace, rule: rule(*spec), spec: *spec.Objective}, nil, nil
+	}
+	return nil, nil, fault.New(fault.Invalid, "Name one of router, checks, prometheus, datadog, cloudWatch and objective.", "guard %s says nothing to look at", spec.Name)
+}
+
+// unmade is a guard that could not be made; it is tried again.
+type unmade struct {
+	rule   traffic.GuardRule
+	again  func(context.Context) (traffic.Guard, func(), error)
+	made   traffic.Guard
+	closer func()
+	err    error
+	tried  time.Time
+}
+
+// makeEvery is how often an unmade guard is tried again.
+const makeEvery = 5 * time.Second
+
+func (u *unmade) Rule() traffic.GuardRule { return u.rule }
+
+func (u *unmade) Read(ctx context.Context, at time.Time) traffic.Reading {
+	if u.made == nil && at.Sub(u.tried).Abs() >= makeEvery {
+		u.tried = at
+		u.made, u.closer, u.err = u.again(ctx)
+	}
+	if u.err != nil {
+		return traffic.Reading{Guard: u.rule.Name, At: at, Answer: result.Unknown, Reason: u.err.Error()}
+	}
+	return u.made.Read(ctx, at)
+}
+
+func (u *unmade) close() {
+	if u.closer != nil {
+		u.closer()
+	}
+}
+
+// checksGuard asks one side what a Baseline says.
+type checksGuard struct {
+	rule   traffic.GuardRule
+	runner *check.Runner
+}
+
+func (b Binder) checks(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1.MigrationGuard) (traffic.Guard, func(), error) {
+	side := m.Spec.To
+	if spec.Checks.Side == string(traffic.Old) {
+		side = m.Spec.From
+	}
+	if side.URL == "" {
+		return nil, nil, fault.New(fault.Invalid, "Give it a url, at which checks reach it past the router.", "side %s has no url", side.Name)
+	}
+	object := &v1alpha1.Baseline{}
+	err := b.Reader.Get(ctx, client.ObjectKey{Namespace: m.Namespace, Name: spec.Checks.Baseline}, object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil, fault.New(fault.Invalid, "`landfall baseline create` makes one.", "baseline %s does not exist", spec.Checks.Baseline)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading baseline %s: %w", spec.Checks.Baseline, err)
+	}
+	normal, err := baseline.Read(object.Name, object.Spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	if normal.Checks == nil {
+		return nil, nil, fault.New(fault.Invalid, "Add some with `landfall baseline create --checks`.", "baseline %s has no checks", object.Name)
+	}
+	secrets, err := b.secret(ctx, m, normal.Secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := check.Options{
+		URL: side.URL, Host: virtualHost(side.URL, m.Spec.Hostname), KeepConnections: true, Now: b.Clock,
+		Getenv: func(key string) string { return string(secrets[key]) },
+	}
+	if only := spec.Checks.Only; len(only) > 0 {
+		options.Only = func(name string) bool { return slices.Contains(only, name) }
+	}
+	runner, err := check.NewRunner(normal.Checks, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &checksGuard{rule: rule(*spec), runner: runner}, runner.Close, nil
+}
+
+// virtualHost is the name to ask for: the migration's, where the side is known
+// by its address alone.
+func virtualHost(side, hostname string) string {
+	u, err := url.Parse(side)
+	if err != nil || net.ParseIP(u.Hostname()) == nil {
+		return ""
+	}
+	return hostname
+}
+
+func (g *checksGuard) Rule() traffic.GuardRule { return g.rule }
+
+func (g *checksGuard) Read(ctx context.Context, at time.Time) traffic.Reading {
+	report := g.runner.Run(ctx)
+	counts := report.Counts()
+	reading := traffic.Reading{Guard: g.rule.Name, At: at, Answer: counts.Answer(), Value: counts.String(), Bound: "all hold"}
+	for _, r := range report.Results {
+		if r.Answer != result.Holds && r.Answer == reading.Answer {
+			reading.Reason = result.Clean(fmt.Sprintf("%s: %s", nameOf(r), reasonOf(r)))
+			break
+		}
+	}
+	if reading.Answer == result.Fails {
+		reading.FirstBad = at
+	}
+	return reading
+}
+
+func nameOf(r result.Result) string {
+	if r.Name == "" || r.Name == r.Group {
+		return r.Group
+	}
+	return r.Group + "/" + r.Name
+}
+
+func reasonOf(r result.Result) string {
+	if r.Reason != "" {
+		return r.Reason
+	}
+	return fmt.Sprintf("%s instead of %s", r.Actual, r.Expected)
+}
+
+// objectiveGuard looks at the error budget that an environment's baseline has
+// left.
+type objectiveGuard struct {
+	reader    client.Reader
+	namespace string
+	rule      traffic.GuardRule
+	spec      v1alpha1.ObjectiveGuard
+}
+
+func (g *objectiveGuard) Rule() traffic.GuardRule { return g.rule }
+
+func (g *objectiveGuard) Read(ctx context.Context, at time.Time) traffic.Reading {
+	reading := traffic.Reading{Guard: g.rule.Name, At: at}
+	left, err := g.budgetLeft(ctx, at)
+	if err != nil {
+		reading.Reason = err.Error()
+		return reading
+	}
+	least, err := strconv.ParseFloat(g.spec.MinBudgetLeft, 64)
+	if err != nil {
+		least = 0
+	}
+	reading.Value = fmt.Sprintf("%.1f %% of the budget of %s left", left, g.spec.Objective)
+	reading.Bound = fmt.Sprintf("more than %g %%", least)
+	reading.Answer = result.Holds
+	if left <= least {
+		reading.Answer = result.Fails
+	}
+	return reading
+}
+
+// budgetStale is how old an environment's objectives may be, in intervals of
+// their checks at the longest.
+const budgetStale = 10 * time.Minute
+
+func (g *objectiveGuard) budgetLeft(ctx context.Context, at time.Time) (float64, error) {
+	env := &v1alpha1.Environment{}
+	if err := g.reader.Get(ctx, client.ObjectKey{Namespace: g.namespace, Name: g.spec.Environment}, env); err != nil {
+		return 0, fmt.Errorf("reading environment %s: %w", g.spec.Environment, err)
+	}
+	normal := env.Status.Baseline
+	switch {
+	case normal == nil:
+		return 0, fmt.Errorf("environment %s has no baseline", env.Name)
+	case normal.CheckedAt == nil || at.Sub(normal.CheckedAt.Time) > budgetStale:
+		return 0, fmt.Errorf("the baseline of environment %s was not checked lately: %s", env.Name, normal.Reason)
+	}
+	for _, o := range normal.Objectives {
+		if o.Name != g.spec.Objective {
+			continue
+		}
+		left, err := strconv.ParseFloat(o.BudgetLeft, 64)
+		if err != nil {
+			return 0, fmt.Errorf("nothing was counted for objective %s of environment %s yet", o.Name, env.Name)
+		}
+		return left, nil
+	}
+	return 0, fmt.Errorf("environment %s has no objective %s", env.Name, g.spec.Objective)
+}
