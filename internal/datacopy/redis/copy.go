@@ -344,9 +344,9 @@ func (u *unitCopy) list(ctx context.Context, node string) error {
 	l := listing{server: u.source, side: u.scope.source(), database: u.from, node: node, sizes: true, retry: u.retry}
 	err = l.run(ctx, position.cursor, func(p page) error {
 		small, large := u.cut(node, p)
-		chunk := position.begin(p, len(small))
+		stretch := position.begin(p, len(small))
 		for _, piece := range small {
-			piece.finished = chunk.pieceDone
+			piece.finished = stretch.Part
 			if err := u.send(ctx, piece); err != nil {
 				return err
 			}
@@ -359,7 +359,7 @@ func (u *unitCopy) list(ctx context.Context, node string) error {
 				return err
 			}
 		}
-		return chunk.listed()
+		return stretch.Listed()
 	})
 	return err
 }

@@ -4,42 +4,25 @@ import (
 	"context"
 	"encoding/base64"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
 
 // position is how far the copy of one node's keys is: the cursor of SCAN
-// before which everything is copied. It is one entry of the journal, "scan
-// NODE", whatever the number of keys. A cursor means something only to the
-// process that gave it: a server that was restarted is listed from the start.
-// Safe for concurrent use.
+// before which everything is copied, after the identity of the process that
+// gave it. To any other process the cursor means nothing: a server that was
+// restarted is listed from the start.
 type position struct {
-	journal datacopy.Journal
-	entry   datacopy.Entry
-	runID   string
+	*datacopy.Frontier
+	runID string
 	// cursor is where to begin.
 	cursor string
-
-	mu sync.Mutex
-	// open are the pages that were begun, in order; those at the front leave
-	// when they are done.
-	open     []*chunk
-	recorded time.Time
 }
 
-// chunk is one page under way.
-type chunk struct {
-	position *position
-	next     string
-	keys     int
-	bytes    int64
-	// left are the pieces to do, and one for the listing itself.
-	left int
-}
-
-const atEnd = "0"
+const (
+	atStart = "0"
+	atEnd   = "0"
+)
 
 // position reads where an earlier run came.
 func (u *unitCopy) position(ctx context.Context, node string) (*position, error) {
@@ -47,59 +30,31 @@ func (u *unitCopy) position(ctx context.Context, node string) (*position, error)
 	if err != nil {
 		return nil, u.source.failed("connecting to node "+node+" of", err)
 	}
-	p := &position{
-		journal: u.journal, runID: info["Server"]["run_id"], cursor: "0",
-		entry: datacopy.Entry{Unit: u.unit.Name, Chunk: "scan " + node},
-	}
-	known, found := u.journal.Lookup(u.unit.Name, p.entry.Chunk)
-	runID, cursor, _ := strings.Cut(known.Note, " ")
-	if found && runID == p.runID {
-		p.entry, p.cursor = known, cursor
+	p := &position{runID: info["Server"]["run_id"], cursor: atStart}
+	p.Frontier = datacopy.NewFrontier(u.journal, u.unit.Name, "scan "+node, p.at(atEnd))
+	known := p.Done()
+	if runID, cursor, found := strings.Cut(known.Note, " "); found && runID == p.runID {
+		p.cursor = cursor
 		u.skipped.Add(known.Count)
 		u.done.Add(known.Count)
+	} else {
+		p.Restart()
 	}
 	return p, nil
 }
 
+func (p *position) at(cursor string) string { return p.runID + " " + cursor }
+
 // ended says that the journal has the whole node.
-func (p *position) ended() bool { return p.entry.Note != "" && p.cursor == atEnd }
+func (p *position) ended() bool { return p.Done().Note == p.at(atEnd) }
 
 // begin adds a page that is copied in so many pieces.
-func (p *position) begin(found page, pieces int) *chunk {
-	c := &chunk{position: p, next: found.next, keys: len(found.keys), left: pieces + 1}
+func (p *position) begin(found page, pieces int) *datacopy.Stretch {
+	var bytes int64
 	for _, size := range found.sizes {
-		c.bytes += size
+		bytes += size
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open = append(p.open, c)
-	return c
-}
-
-// listed says that all of the page is handed out or noted.
-func (c *chunk) listed() error { return c.pieceDone() }
-
-// pieceDone says that a piece is copied, and records the position now and then.
-func (c *chunk) pieceDone() error {
-	p := c.position
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c.left--
-	moved := false
-	for len(p.open) > 0 && p.open[0].left == 0 {
-		first := p.open[0]
-		p.open = p.open[1:]
-		p.entry.Count += int64(first.keys)
-		p.entry.Bytes += first.bytes
-		p.entry.Note = p.runID + " " + first.next
-		moved = true
-	}
-	ended := strings.HasSuffix(p.entry.Note, " "+atEnd)
-	if !moved || (!ended && time.Since(p.recorded) < recordEvery) {
-		return nil
-	}
-	p.recorded = time.Now()
-	return p.journal.Record(p.entry)
+	return p.Begin(p.at(found.next), pieces, int64(len(found.keys)), bytes)
 }
 
 // Large keys have entries of their own, so that the position need not wait

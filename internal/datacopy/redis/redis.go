@@ -17,11 +17,7 @@
 // what differs.
 package redis
 
-import (
-	"time"
-
-	"github.com/landfall-dev/landfall/internal/datacopy"
-)
+import "github.com/landfall-dev/landfall/internal/datacopy"
 
 const (
 	// scanCount is how many keys one SCAN asks for: large enough to keep the
@@ -39,8 +35,6 @@ const (
 	// defaultWorkers keep both servers busy while each works on one core.
 	defaultWorkers = 4
 	maxWorkers     = 64
-	// recordEvery is how often the journal gets the position.
-	recordEvery = 250 * time.Millisecond
 	// markKey, below the prefix, is in a target that is incomplete.
 	markKey = "landfall:copy"
 	// ownersKey is where a server that environments share says whose prefix is

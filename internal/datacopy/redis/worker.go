@@ -14,6 +14,7 @@ type worker struct {
 	source, target *lines
 	scratch        datacopy.Scratch
 	name           []byte
+	expiries       []int64
 }
 
 func (w *worker) drop() {
@@ -123,9 +124,19 @@ func (w *worker) mask(key []byte) (datacopy.ValueMask, error) {
 	return mask, nil
 }
 
-// pass moves keys from server to server as DUMP payloads. It gives those whose
-// payload the target does not know.
+// pass moves keys from server to server without looking into them. It gives
+// those whose payload the target does not know.
 func (w *worker) pass(ctx context.Context, keys [][]byte) (unknown [][]byte, err error) {
+	if w.canPassStrings() {
+		if keys, err = w.passStrings(ctx, keys); err != nil || len(keys) == 0 {
+			return nil, err
+		}
+	}
+	return w.passPayloads(ctx, keys)
+}
+
+// passPayloads moves keys as DUMP payloads.
+func (w *worker) passPayloads(ctx context.Context, keys [][]byte) (unknown [][]byte, err error) {
 	asked, err := w.ask(ctx, keys)
 	if err != nil {
 		return nil, err
