@@ -200,6 +200,14 @@ func at(s traffic.State, weights ...traffic.Weight) bool {
 	})
 }
 
+// between tells whether all instances have a share from one weight to the other.
+func between(s traffic.State, low, high traffic.Weight) bool {
+	return len(s.Instances) > 0 && !slices.ContainsFunc(s.Instances, func(i traffic.Instance) bool {
+		share := i.Share() * float64(traffic.All)
+		return i.Err != nil || share < float64(low)-1e-9 || share > float64(high)+1e-9
+	})
+}
+
 // read must succeed for all instances.
 func (r *run) read() traffic.State {
 	r.t.Helper()
