@@ -1,0 +1,220 @@
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// server is one side of a copy: where it is and what it can do.
+type server struct {
+	address datacopy.Address
+	options wire.Options
+	side    string
+
+	mariadb     bool
+	version     [3]int
+	localInfile bool
+	maxPacket   int64
+	// collations are those that the server knows.
+	collations map[string]bool
+	readOnly   bool
+	lowerCase  int
+}
+
+const dialTimeout = 10 * time.Second
+
+// session is set on every connection: nothing depends on a server's defaults.
+// Zero dates pass, zeros in AUTO_INCREMENT columns stay, times are UTC.
+const session = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO', " +
+	"net_read_timeout = 3600, net_write_timeout = 3600, wait_timeout = 86400"
+
+// open connects once and asks the server what it is.
+func open(ctx context.Context, address datacopy.Address, side string) (*server, error) {
+	s := &server{address: address, side: side}
+	secure, err := tlsConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	s.options = wire.Options{
+		Addr: address.Host(), User: address.User(), Password: address.Password(), Database: address.Name(),
+		TLS: secure, Timeout: dialTimeout,
+	}
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return s, s.ask(ctx, conn)
+}
+
+// tlsConfig reads the parameter tls as go-sql-driver does: true verifies the
+// server, skip-verify does not.
+func tlsConfig(address datacopy.Address) (*tls.Config, error) {
+	switch address.Param("tls") {
+	case "", "false", "preferred":
+		return nil, nil
+	case "true":
+		host, _, _ := net.SplitHostPort(address.Host())
+		return &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}, nil
+	case "skip-verify":
+		return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, nil //nolint:gosec // asked for by name
+	}
+	return nil, fault.New(fault.Invalid, "Use true, skip-verify or false.", "reading the address %s: its tls parameter is unknown", address)
+}
+
+// connect gives a connection with the session's settings.
+func (s *server) connect(ctx context.Context) (*wire.Conn, error) {
+	conn, err := wire.Dial(ctx, s.options)
+	if err != nil {
+		return nil, s.connectError(err)
+	}
+	if _, err := conn.Exec(ctx, session); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("preparing the session at %s: %w", s.address, err)
+	}
+	return conn, nil
+}
+
+// Error numbers of the servers.
+const (
+	errAccessDenied    = 1045
+	errAccessDatabase  = 1044
+	errNoDatabase      = 1049
+	errNoTable         = 1146
+	errTooManyConns    = 1040
+	errPacketTooLarge  = 1153
+	errLockWait        = 1205
+	errDeadlock        = 1213
+	errShutdown        = 1053
+	errTableFull       = 1114
+	errDiskFull        = 1021
+	errNoSpace         = 28
+	errNotAllowed      = 1148
+	errLocalDisabled   = 4166
+	errLocalDisabled8  = 3948
+	errPrivilege       = 1227
+	errInterrupted     = 1317
+	errWriteFile       = 3
+	errNoStagePriv     = 1370
+	errUnknownVariable = 1193
+	errSyntax          = 1064
+)
+
+func (s *server) connectError(err error) error {
+	message := fmt.Errorf("connecting to the %s %s: %w", s.side, s.address, err)
+	switch wire.Code(err) {
+	case errAccessDenied, errAccessDatabase:
+		return fault.Wrap(fault.Invalid, message, "Check user, password and the user's rights on the database.")
+	case errNoDatabase:
+		return fault.Wrap(fault.NotFound, message, "Create the database, or name another.")
+	case 0:
+		if errors.Is(err, context.Canceled) {
+			return message
+		}
+		return fault.Wrap(fault.Failed, message, "Check that the server runs and can be reached from here.")
+	}
+	return fault.Wrap(fault.Failed, message, "")
+}
+
+// ask finds out what the server is and can do.
+func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
+	rows, err := conn.All(ctx, "SELECT VERSION(), @@local_infile, @@max_allowed_packet, @@read_only, @@lower_case_table_names")
+	if err != nil {
+		return fmt.Errorf("asking the %s %s what it is: %w", s.side, s.address, err)
+	}
+	row := rows[0]
+	s.mariadb, s.version = parseVersion(row[0].Value)
+	s.localInfile = row[1].Value == "1"
+	s.maxPacket, _ = strconv.ParseInt(row[2].Value, 10, 64)
+	s.readOnly = row[3].Value != "0"
+	s.lowerCase, _ = strconv.Atoi(row[4].Value)
+	if s.mariadb && !s.atLeast(10, 4, 0) || !s.mariadb && !s.atLeast(5, 7, 0) {
+		return fault.New(fault.Refused, "", "copying data: the %s %s is too old (%s); MariaDB 10.4, MySQL 5.7 or newer is needed", s.side, s.address, row[0])
+	}
+	collations, err := conn.All(ctx, collationsQuery(s.mariadb && s.atLeast(10, 10, 0)))
+	if err != nil {
+		return fmt.Errorf("asking the %s %s for its collations: %w", s.side, s.address, err)
+	}
+	s.collations = map[string]bool{}
+	for _, row := range collations {
+		s.collations[strings.ToLower(row[0].Value)] = true
+	}
+	return nil
+}
+
+// collationsQuery: since 10.10 MariaDB's collations that fit several character
+// sets have a full name for each of them.
+func collationsQuery(full bool) string {
+	if full {
+		return "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+	}
+	return "SELECT COLLATION_NAME FROM information_schema.COLLATIONS"
+}
+
+// parseVersion reads "10.11.6-MariaDB-…" and "8.0.36".
+func parseVersion(text string) (mariadb bool, version [3]int) {
+	mariadb = strings.Contains(strings.ToLower(text), "mariadb")
+	text = strings.TrimPrefix(text, "5.5.5-")
+	number, _, _ := strings.Cut(text, "-")
+	for i, part := range strings.SplitN(number, ".", 3) {
+		version[i], _ = strconv.Atoi(part)
+	}
+	return mariadb, version
+}
+
+func (s *server) atLeast(major, minor, patch int) bool {
+	want := [3]int{major, minor, patch}
+	for i := range want {
+		if s.version[i] != want[i] {
+			return s.version[i] > want[i]
+		}
+	}
+	return true
+}
+
+// product is the server's name for messages.
+func (s *server) product() string {
+	product := "MySQL"
+	if s.mariadb {
+		product = "MariaDB"
+	}
+	return fmt.Sprintf("%s %d.%d.%d", product, s.version[0], s.version[1], s.version[2])
+}
+
+// passing says whether an error may be gone at another attempt.
+func passing(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	switch wire.Code(err) {
+	case errTooManyConns, errLockWait, errDeadlock, errShutdown, errInterrupted:
+		return true
+	case 0:
+		return errors.Is(err, wire.ErrBroken)
+	}
+	return false
+}
+
+// explain adds what to do to an error of the target.
+func (s *server) explain(err error) error {
+	switch wire.Code(err) {
+	case errTableFull, errDiskFull, errNoSpace, errWriteFile:
+		return fault.Wrap(fault.Failed, err, "Make room on the target's disk, then resume the copy.")
+	case errPrivilege, errAccessDatabase, errNoStagePriv, 1142:
+		return fault.Wrap(fault.Invalid, err, "Give the user of the "+s.side+" the right that is missing.")
+	}
+	if errors.Is(err, wire.ErrBroken) {
+		return fault.Wrap(fault.Failed, err, "Check the "+s.side+"'s server, then resume the copy.")
+	}
+	return err
+}
