@@ -26,7 +26,7 @@ func (n *planner) writeBack(why string) Decision {
 	reason := "returning all traffic to the old side: " + n.p.Cause
 	if n.w.WriteErr != nil {
 		reason = fmt.Sprintf("returning all traffic to the old side again, the last write failed: %v", n.w.WriteErr)
-	} else if n.w.Weights != nil || n.w.WeightsErr != nil {
+	} else if !n.p.WantedAt.Equal(n.w.Now) {
 		reason += "; " + why
 	}
 	return Decision{Action: DoWrite, Weight: None, Urgent: true, Reason: reason}

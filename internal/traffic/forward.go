@@ -33,9 +33,9 @@ func (n *planner) reach() Decision {
 	switch standing, why := n.w.stand(n.p.Wanted); {
 	case standing == unknownWeights:
 		return n.notNow("not going on: %s", why)
-	case standing == aboveWanted, standing == belowWanted && (n.p.wasInEffect() || n.p.WantedAt.IsZero()):
+	case (standing == aboveWanted || standing == belowWanted) && (n.p.wasInEffect() || n.p.WantedAt.IsZero()):
 		return n.foreign(why)
-	case standing == belowWanted:
+	case standing == aboveWanted, standing == belowWanted:
 		return n.writeAgain(why)
 	case standing == notSettled:
 		n.p.CountedAt = time.Time{}
@@ -75,16 +75,19 @@ func (n *planner) raise(weight Weight) Decision {
 	return Decision{Action: DoWrite, Weight: weight, Raise: true, Reason: fmt.Sprintf("raising from %d %% to %d %%: all guards hold", from, weight)}
 }
 
-// writeAgain finishes a raise that did not reach every instance.
+// writeAgain makes a weight that was decided on that of every instance.
 func (n *planner) writeAgain(why string) Decision {
 	if n.w.WriteErr != nil {
 		why += ": " + n.w.WriteErr.Error()
 	}
-	if ok, not := n.mayRaise(); !ok {
-		return n.notNow("not finishing the raise to %d %%: %s; %s", n.p.Wanted, why, not)
+	raise := !n.w.onlyLowers(n.p.Wanted)
+	if raise {
+		if ok, not := n.mayRaise(); !ok {
+			return n.notNow("not writing %d %% again: %s; %s", n.p.Wanted, why, not)
+		}
 	}
 	n.p.WantedAt, n.p.CountedAt = n.w.Now, time.Time{}
-	return Decision{Action: DoWrite, Weight: n.p.Wanted, Raise: true, Reason: fmt.Sprintf("writing %d %% again: %s", n.p.Wanted, why)}
+	return Decision{Action: DoWrite, Weight: n.p.Wanted, Raise: raise, Reason: fmt.Sprintf("writing %d %% again: %s", n.p.Wanted, why)}
 }
 
 // foreign deals with weights that somebody else has changed.
@@ -106,14 +109,7 @@ func (n *planner) foreign(why string) Decision {
 		n.pause("somebody else changed the weights: "+why, false)
 		return n.rest()
 	}
-	raise := !n.w.onlyLowers(n.p.Wanted)
-	if raise {
-		if ok, not := n.mayRaise(); !ok {
-			return n.notNow("not putting %d %% back: %s; %s", n.p.Wanted, why, not)
-		}
-	}
-	n.p.WantedAt = n.w.Now
-	return Decision{Action: DoWrite, Weight: n.p.Wanted, Raise: raise, Reason: fmt.Sprintf("putting %d %% back: %s", n.p.Wanted, why)}
+	return n.writeAgain("somebody else changed it: " + why)
 }
 
 // outlast waits until nothing goes any more where an earlier weight sent it.

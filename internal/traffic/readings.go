@@ -98,7 +98,7 @@ func (n *planner) failure() string {
 // allHold tells whether every guard holds now and has been read at least once
 // since the weight last changed; if not, which does not and why.
 func (n *planner) allHold() (bool, string) {
-	var not []string
+	var not, unread []string
 	for _, rule := range n.d.Guards {
 		if n.excused(rule) {
 			continue
@@ -111,8 +111,11 @@ func (n *planner) allHold() (bool, string) {
 			not = append(not, fmt.Sprintf("guard %s fails (%d of %d): %s",
 				rule.Name, n.p.Guards[rule.Name].Bad, max(1, rule.Failures), text))
 		case n.p.Guards[rule.Name].Good == 0:
-			not = append(not, fmt.Sprintf("guard %s has not been read at this weight", rule.Name))
+			unread = append(unread, rule.Name)
 		}
+	}
+	if len(unread) > 0 {
+		not = append(not, "not read at this weight yet: "+strings.Join(unread, ", "))
 	}
 	return len(not) == 0, strings.Join(not, "; ")
 }
