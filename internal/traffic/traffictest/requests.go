@@ -135,9 +135,7 @@ func testWatched(t *testing.T, h Harness) {
 	r.write(40)
 	const deadMan = traffic.MinDeadMan
 	for range 4 {
-		if err := watched.Arm(t.Context(), deadMan, r.fence); err != nil {
-			t.Fatalf("Arm: %v", err)
-		}
+		r.arm(watched, deadMan)
 		r.Silence(deadMan / 3)
 		r.settled(40)
 	}
@@ -146,10 +144,25 @@ func testWatched(t *testing.T, h Harness) {
 
 	r.write(40)
 	for _, silence := range []time.Duration{deadMan, 0} {
-		if err := watched.Arm(t.Context(), silence, r.fence); err != nil {
-			t.Fatalf("Arm: %v", err)
-		}
+		r.arm(watched, silence)
 	}
 	r.Silence(2 * deadMan)
 	r.settled(40)
+}
+
+// arm tries until it is done, as the executor does: what watches over Landfall
+// may need a while to see that it lives.
+func (r *run) arm(watched traffic.Watched, silence time.Duration) {
+	r.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := watched.Arm(r.t.Context(), silence, r.fence)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("Arm: %v", err)
+		}
+		r.pass(0)
+	}
 }

@@ -1,0 +1,88 @@
+// Package awsaccount is what the AWS routers have in common: how an account is
+// reached, how many requests its API may get, and what its errors mean. It knows
+// nothing of DNS or load balancers.
+//
+// Credentials, regions, profiles and endpoints come from where all AWS tools
+// take them: the environment, ~/.aws, the instance or the pod.
+package awsaccount
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// fallbackRegion signs requests to services that have no region, where nobody
+// has chosen one.
+const fallbackRegion = "us-east-1"
+
+// Login names an account as the user's AWS configuration knows it.
+type Login struct {
+	// Profile of the shared configuration; the default one if empty.
+	Profile string
+	// Region of regional services; the configuration's if empty.
+	Region string
+}
+
+// Accounts opens each account once, so that all migrations of a process share
+// its limits. The zero value is ready; it is safe for concurrent use.
+type Accounts struct {
+	mu   sync.Mutex
+	open map[Login]aws.Config
+	// limits by profile, those of services with a region by profile and region.
+	limits map[Login]*Limits
+}
+
+// Open gives the configuration for clients of an account. It asks AWS nothing.
+func (a *Accounts) Open(ctx context.Context, login Login) (aws.Config, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cfg, ok := a.open[login]; ok {
+		return cfg, nil
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(login.Profile), config.WithRegion(login.Region))
+	if err != nil {
+		return aws.Config{}, fault.New(fault.Invalid, "Check AWS_PROFILE and ~/.aws/config.", "reading the AWS configuration%s: %w", ofProfile(login.Profile), err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = fallbackRegion
+	}
+	if a.open == nil {
+		a.open, a.limits = map[Login]aws.Config{}, map[Login]*Limits{}
+	}
+	cfg = Limited(cfg,
+		a.shared(Login{Profile: login.Profile}, GlobalLimits),
+		a.shared(Login{Profile: login.Profile, Region: cfg.Region}, RegionalLimits))
+	a.open[login] = cfg
+	return cfg, nil
+}
+
+func (a *Accounts) shared(by Login, limits func() *Limits) *Limits {
+	if a.limits[by] == nil {
+		a.limits[by] = limits()
+	}
+	return a.limits[by]
+}
+
+func ofProfile(profile string) string {
+	if profile == "" {
+		return ""
+	}
+	return fmt.Sprintf(" of profile %s", profile)
+}
+
+// Limited gives a configuration whose clients keep to the limits, and leave
+// trying again to their callers.
+func Limited(cfg aws.Config, limits ...*Limits) aws.Config {
+	cfg = cfg.Copy()
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	for _, l := range limits {
+		cfg.APIOptions = append(cfg.APIOptions, l.install)
+	}
+	return cfg
+}
