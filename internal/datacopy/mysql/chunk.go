@@ -146,6 +146,14 @@ func (s *splitter) find(ctx context.Context, conn *wire.Conn, c chunk) (bound, e
 	return to, nil
 }
 
+// resize makes chunks to come as large as rows turned out to be, not more than
+// twice as large at once.
+func (s *splitter) resize(rows int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows = min(rows, 2*s.rows)
+}
+
 // idle says that no chunk is left to be taken.
 func (s *splitter) idle() bool {
 	s.mu.Lock()

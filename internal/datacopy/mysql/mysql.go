@@ -9,8 +9,13 @@
 // in for definers of views, triggers, routines and events) or definer=keep.
 package mysql
 
+import "github.com/landfall-dev/landfall/internal/datacopy"
+
 // Engine is the datacopy.Engine of MySQL and MariaDB. It holds nothing.
 type Engine struct{}
 
 // New gives the engine.
 func New() *Engine { return &Engine{} }
+
+// Kind implements datacopy.Engine.
+func (e *Engine) Kind() datacopy.Kind { return datacopy.MySQL }

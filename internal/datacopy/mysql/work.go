@@ -65,13 +65,23 @@ func (u *unit) result() datacopy.UnitResult {
 	}
 }
 
-// rowsPerChunk turns the size of chunks into rows.
+// rowsPerChunk turns the size of chunks into rows, by the server's statistics
+// at first: they may be stale, and no row takes less than smallestRow.
 func (c *copier) rowsPerChunk(t *table) int64 {
 	average := int64(100)
 	if t.Rows > 0 {
-		average = max(t.DataBytes/t.Rows, 1)
+		average = t.DataBytes / t.Rows
 	}
-	return min(max(c.detail.ChunkBytes/average, 1), 500_000)
+	return c.rowsOf(average)
+}
+
+const (
+	smallestRow  = 24
+	mostPerChunk = 500_000
+)
+
+func (c *copier) rowsOf(average int64) int64 {
+	return min(max(c.detail.ChunkBytes/max(average, smallestRow), 1), mostPerChunk)
 }
 
 // queue hands out the work of one pass.
@@ -337,6 +347,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
 	if err := w.copier.record(u, c, encoder.sent, encoder.source(), l.size); err != nil {
 		return err
 	}
+	u.splitter.resize(w.copier.rowsOf(l.size / max(l.rows, 1)))
 	u.chunks.Add(1)
 	u.sentRows.Add(l.rows)
 	u.sentBytes.Add(l.size)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,11 @@ const PasswordInURL = "s3cr3t-%2F%3A%40%25"
 
 // MariaDB starts a real MariaDB for the test and gives the administrator's
 // address. It skips the test where Debian's packages cannot be had.
-func MariaDB(t *testing.T) string {
+func MariaDB(t *testing.T) string { return StartMariaDB(t).URL }
+
+// StartMariaDB is MariaDB with further options of mariadbd, for tests that
+// stop the server.
+func StartMariaDB(t *testing.T, options ...string) *Server {
 	root := packages(t, "mariadb-server-core", "busybox-static")
 	dir, port := t.TempDir(), FreePort(t)
 	common := []string{
@@ -38,10 +43,26 @@ func MariaDB(t *testing.T) string {
 	if out, err := bootstrap.CombinedOutput(); err != nil {
 		t.Fatalf("preparing MariaDB: %v\n%s", err, out)
 	}
-	start(t, port, inRoot(root, "usr/sbin/mariadbd", append(common,
-		"--bind-address=127.0.0.1", "--port="+port, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"))...))
-	return "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port
+	common = append(append(common, "--bind-address=127.0.0.1", "--port="+port, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p")), options...)
+	server := &Server{URL: "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
+	server.run = func() { server.kill = start(t, port, inRoot(root, "usr/sbin/mariadbd", common...)) }
+	server.run()
+	return server
 }
+
+// Server is a real server that a test may stop and start again.
+type Server struct {
+	// URL is the administrator's address, Dir the folder of its data.
+	URL, Dir string
+	run      func()
+	kill     func()
+}
+
+// Kill ends the server as a crash would.
+func (s *Server) Kill() { s.kill() }
+
+// Restart starts it again over the same data.
+func (s *Server) Restart() { s.run() }
 
 func systemTables(t *testing.T, root string) string {
 	var script strings.Builder
@@ -107,8 +128,9 @@ func inRoot(root, program string, args ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...)
 }
 
-// start runs a server until the test ends and waits until it listens.
-func start(t *testing.T, port string, cmd *exec.Cmd) {
+// start runs a server until the test ends and waits until it listens. The
+// result ends it earlier.
+func start(t *testing.T, port string, cmd *exec.Cmd) (kill func()) {
 	t.Helper()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -118,14 +140,15 @@ func start(t *testing.T, port string, cmd *exec.Cmd) {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		<-exited
 	})
+	t.Cleanup(kill)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			conn.Close()
-			return
+			return kill
 		}
 		select {
 		case err := <-exited:
@@ -135,6 +158,7 @@ func start(t *testing.T, port string, cmd *exec.Cmd) {
 		}
 	}
 	t.Fatalf("nothing listens on port %s", port)
+	return nil
 }
 
 // FreePort gives a port of 127.0.0.1 that nothing listened on just now.
