@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"strings"
 	"time"
 
@@ -200,12 +200,7 @@ func moved(object *unstructured.Unstructured, namespace string) *unstructured.Un
 // report prints both sides' medians and the bar on their ratio.
 func report(name string, ours, theirs []time.Duration) {
 	fmt.Printf("%s: landfall %s, kubectl %s (medians of %d)\n", name,
-		median(ours).Round(time.Millisecond), median(theirs).Round(time.Millisecond), len(ours))
-	ratio := median(ours).Seconds() / median(theirs).Seconds()
-	bar(name+"-ratio", ratio, "x", "<=1.2", ratio <= 1.2)
-}
-
-func median(d []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(d))
-	return sorted[len(sorted)/2]
+		bar.Median(ours).Round(time.Millisecond), bar.Median(theirs).Round(time.Millisecond), len(ours))
+	ratio := bar.Median(ours).Seconds() / bar.Median(theirs).Seconds()
+	bar.AtMost(name+"-ratio", ratio, "x", 1.2)
 }

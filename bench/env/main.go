@@ -84,12 +84,3 @@ func run(ctx context.Context, opts options) (err error) {
 	}
 	return nil
 }
-
-// bar prints the line that each measured bar ends with.
-func bar(name string, value float64, unit, goal string, holds bool) {
-	verdict := "short"
-	if holds {
-		verdict = "holds"
-	}
-	fmt.Printf("BENCH %s %.3g %s goal %s %s\n", name, value, unit, goal, verdict)
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"net/http"
 	"os"
@@ -71,14 +72,14 @@ func (b *bench) measureScale(ctx context.Context) error {
 func reportScale(idle, afterFew, afterMany usage, many float64) {
 	amongFew := (afterFew.requests - idle.requests) / few
 	amongMany := (afterMany.requests - afterFew.requests) / many
-	bar("env-scale-ready", float64(afterMany.ready), "environments", fmt.Sprintf(">=%.0f", many), float64(afterMany.ready) >= many)
+	bar.AtLeast("env-scale-ready", float64(afterMany.ready), "environments", many)
 	fmt.Printf("env-scale: %d of %.0f environments of %d components ready after %s; %.0f requests an environment among %d, %.0f among %.0f\n",
 		afterMany.ready, many, components, afterMany.took.Round(time.Second), amongFew, few, amongMany, many)
 	fmt.Printf("env-scale: controller memory %.0f MiB idle, %.0f MiB with %d, %.0f MiB with %.0f more\n",
 		mebi(idle.memory), mebi(afterFew.memory), few, mebi(afterMany.memory), many)
-	bar("env-scale-requests-growth", amongMany/amongFew, "x", fmt.Sprintf("<=%g", flat), amongMany <= flat*amongFew)
+	bar.AtMost("env-scale-requests-growth", amongMany/amongFew, "x", flat)
 	perEnvironment := mebi(afterMany.memory-afterFew.memory) / many
-	bar("env-scale-memory", perEnvironment, "MiB/environment", "<=1.5", perEnvironment <= 1.5)
+	bar.AtMost("env-scale-memory", perEnvironment, "MiB/environment", 1.5)
 }
 
 // reportRest measures what all those environments cost while nothing happens.

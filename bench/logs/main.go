@@ -8,6 +8,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"os"
 	"os/signal"
@@ -81,18 +82,9 @@ func (b *bench) measure(ctx context.Context) error {
 		slices.Reverse(sides)
 	}
 	slices.SortFunc(sides, func(a, b *side) int { return cmp.Compare(a.name, b.name) })
-	landfall, stern := median(sides[0].rates), median(sides[1].rates)
-	fmt.Printf("BENCH logs-lines-per-second %.0f lines/s goal none holds\n", landfall)
-	fmt.Printf("BENCH logs-lines-per-second-stern %.0f lines/s goal none holds\n", stern)
-	ratio, verdict := landfall/stern, "short"
-	if ratio >= 1 {
-		verdict = "holds"
-	}
-	fmt.Printf("BENCH logs-lines-per-second-ratio %.2f ratio goal >=1 %s\n", ratio, verdict)
+	landfall, stern := bar.Median(sides[0].rates), bar.Median(sides[1].rates)
+	bar.Figure("logs-lines-per-second", landfall, "lines/s")
+	bar.Figure("logs-lines-per-second-stern", stern, "lines/s")
+	bar.AtLeast("logs-lines-per-second-ratio", landfall/stern, "ratio", 1)
 	return nil
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"os"
 	"path/filepath"
@@ -44,9 +45,9 @@ func (b *bench) capture(ctx context.Context) error {
 		took, sessions = append(took, r.took.Seconds()), max(sessions, after-before)
 		log.Printf("capture: %.2f s, %d bytes, %d SSH session", r.took.Seconds(), len(text), after-before)
 	}
-	figure("spec-capture", median(took), "s", fmt.Sprintf("<=%.1f", captureGoal), median(took) <= captureGoal)
-	figure("spec-capture-sessions", float64(sessions), "sessions", "1", sessions == 1)
-	figure("spec-capture-byte-identical", same, "of-1", "1", same == 1)
+	bar.AtMost("spec-capture", bar.Median(took), "s", captureGoal)
+	bar.Exactly("spec-capture-sessions", float64(sessions), "sessions", 1)
+	bar.Exactly("spec-capture-byte-identical", same, "of-1", 1)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"os"
 	"path/filepath"
@@ -36,14 +37,14 @@ func (b *bench) fleet(ctx context.Context) error {
 		perHost[size], memory[size] = append(perHost[size], each), append(memory[size], r.memory)
 	}
 	for _, size := range sizes {
-		figure(fmt.Sprintf("spec-fleet-%d-per-host", size), median(perHost[size]), "ms", "none", true)
-		figure(fmt.Sprintf("spec-fleet-%d-memory", size), median(memory[size]), "MiB", "none", true)
+		bar.Figure(fmt.Sprintf("spec-fleet-%d-per-host", size), bar.Median(perHost[size]), "ms")
+		bar.Figure(fmt.Sprintf("spec-fleet-%d-memory", size), bar.Median(memory[size]), "MiB")
 	}
 	largest := sizes[len(sizes)-1]
-	slower := median(perHost[largest]) / median(perHost[smallest])
-	larger := median(memory[largest]) / median(memory[smallest])
-	figure("spec-fleet-time-per-host-growth", slower, "ratio", fmt.Sprintf("<=%.2f", flat), slower <= flat)
-	figure("spec-fleet-memory-growth", larger, "ratio", fmt.Sprintf("<=%.2f", flat), larger <= flat)
+	slower := bar.Median(perHost[largest]) / bar.Median(perHost[smallest])
+	larger := bar.Median(memory[largest]) / bar.Median(memory[smallest])
+	bar.AtMost("spec-fleet-time-per-host-growth", slower, "ratio", flat)
+	bar.AtMost("spec-fleet-memory-growth", larger, "ratio", flat)
 	return nil
 }
 

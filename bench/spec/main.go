@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -75,26 +74,4 @@ func run(ctx context.Context, opts options) (err error) {
 		}
 	}
 	return nil
-}
-
-// figure prints a result; holds says whether the goal is met.
-func figure(name string, value float64, unit, goal string, holds bool) {
-	verdict := "short"
-	if holds {
-		verdict = "holds"
-	}
-	fmt.Printf("BENCH %s %s %s goal %s %s\n", name, strconv.FormatFloat(value, 'f', digits(value), 64), unit, goal, verdict)
-}
-
-// digits gives small values two places.
-func digits(value float64) int {
-	if value < 100 {
-		return 2
-	}
-	return 0
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"os"
 	"os/exec"
@@ -50,10 +51,10 @@ func (b *bench) againstGoss(ctx context.Context) error {
 		ours, theirs = append(ours, took), append(theirs, r.took.Seconds())
 		log.Printf("%d checks: landfall over SSH %.2f s, goss on the host %.2f s (%d tests)", b.opts.checks, took, r.took.Seconds(), tests)
 	}
-	figure("spec-verify-1000", median(ours), "s", "none", true)
-	figure("spec-verify-1000-goss-local", median(theirs), "s", "none", true)
-	ratio := median(ours) / median(theirs)
-	figure("spec-verify-against-goss-local", ratio, "ratio", "<=2", ratio <= 2)
+	bar.Figure("spec-verify-1000", bar.Median(ours), "s")
+	bar.Figure("spec-verify-1000-goss-local", bar.Median(theirs), "s")
+	ratio := bar.Median(ours) / bar.Median(theirs)
+	bar.AtMost("spec-verify-against-goss-local", ratio, "ratio", 2)
 	return nil
 }
 
@@ -161,10 +162,10 @@ func (b *bench) againstServerspec(ctx context.Context) error {
 		}
 		ours = append(ours, took)
 	}
-	log.Printf("%d checks over SSH: landfall %.2f s, serverspec %.1f s (%d examples)", b.opts.checks, median(ours), theirs.took.Seconds(), examples)
-	figure("spec-verify-1000-serverspec", theirs.took.Seconds(), "s", "none", true)
-	faster := theirs.took.Seconds() / median(ours)
-	figure("spec-verify-faster-than-serverspec", faster, "times", ">=100", faster >= 100)
+	log.Printf("%d checks over SSH: landfall %.2f s, serverspec %.1f s (%d examples)", b.opts.checks, bar.Median(ours), theirs.took.Seconds(), examples)
+	bar.Figure("spec-verify-1000-serverspec", theirs.took.Seconds(), "s")
+	faster := theirs.took.Seconds() / bar.Median(ours)
+	bar.AtLeast("spec-verify-faster-than-serverspec", faster, "times", 100)
 	return nil
 }
 
