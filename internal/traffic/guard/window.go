@@ -196,7 +196,7 @@ func (w *window) badSince() time.Time {
 	before, after := delta{}, newView(w.spans).new
 	best, since := math.Inf(-1), time.Time{}
 	for _, s := range w.spans {
-		if fit := before.fit() + after.fit(); s.new.errors > 0 && after.errorRate() >= before.errorRate() && fit > best {
+		if fit := before.fit() + after.fit(); s.new.errors > 0 && after.errorRate() >= before.errorRate() && fit > best+1e-6 {
 			best, since = fit, s.ended
 		}
 		before.requests += s.new.requests
