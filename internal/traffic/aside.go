@@ -117,7 +117,7 @@ func sleep(ctx context.Context, until <-chan time.Time) bool {
 
 // listen fetches what people say.
 func (r *run) listen(ctx context.Context) {
-	after := r.saver.saved.HeardWords
+	after := r.saver.first.HeardWords
 	for {
 		words, err := r.Journal.Words(ctx, after)
 		if err == nil && len(words) > 0 {

@@ -70,6 +70,10 @@ func (r *run) await(ctx context.Context, until time.Time) {
 			return
 		case <-r.saver.lost:
 			return
+		case <-r.saver.done:
+			if r.Until(r.p) {
+				return
+			}
 		case reading := <-r.inbox:
 			r.take(reading)
 			return

@@ -1,6 +1,8 @@
 package traffic
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +96,118 @@ func TestAFailingGuardReturnsAtOnce(t *testing.T) {
 		}
 		if r.router.urgent == 0 {
 			t.Error("the return was not marked urgent")
+		}
+	})
+}
+
+func TestPeopleAreHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := shop()
+		d.Steps[0].Approval = true
+		r := newRig(d)
+		wake := make(chan struct{})
+		r.Wake = wake
+		done := r.run(t)
+		r.awaitWeight(t, 5)
+		time.Sleep(10 * time.Second)
+		if r.router.highest() != 5 {
+			t.Fatalf("step 2 began without approval: %d %%", r.router.highest())
+		}
+		r.journal.say(SayApprove, 0)
+		wake <- struct{}{}
+		r.awaitWeight(t, 50)
+		r.journal.say(SayPause, 0)
+		time.Sleep(time.Minute)
+		if r.router.highest() != 50 {
+			t.Errorf("a paused migration has %d %%, want 50", r.router.highest())
+		}
+		r.journal.say(SayResume, 0)
+		r.awaitWeight(t, 100)
+		r.journal.say(SayAbort, 0)
+		wake <- struct{}{}
+		if took := r.awaitNone(t); took > 10*time.Millisecond {
+			t.Errorf("an abort took %s", took)
+		}
+		if p := <-done; p.Phase != Reverted || p.Cause != "aborted by ada" {
+			t.Errorf("it ends %s, %q", p.Phase, p.Cause)
+		}
+	})
+}
+
+func TestFinishLetsGoOfTheWayBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		r.Until = nil
+		done := r.run(t)
+		r.awaitWeight(t, 100)
+		time.Sleep(time.Minute)
+		if r.router.finished {
+			t.Fatal("the way back was let go without a word")
+		}
+		r.journal.say(SayFinish, 0)
+		if p := <-done; p.Phase != Finished || !r.router.finished || r.router.highest() != All {
+			t.Errorf("it ends %s, let go: %t, with %d %%", p.Phase, r.router.finished, r.router.highest())
+		}
+	})
+}
+
+func TestAContextThatEndsLeavesWeightsAsTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() { _, err := r.Run(ctx); failed <- err }()
+		r.awaitWeight(t, 5)
+		time.Sleep(2 * time.Second)
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v, want that it was cancelled", err)
+		}
+		if r.router.highest() != 5 || r.journal.p.Phase != Holding {
+			t.Errorf("it is left at %d %% and %s, want 5 %% and Holding", r.router.highest(), r.journal.p.Phase)
+		}
+		held := r.journal.p.HeldFor
+		p, err := r.Run(t.Context())
+		if err != nil || p.Phase != Completed {
+			t.Errorf("taken over, it ends %s: %v", p.Phase, err)
+		}
+		if held == 0 {
+			t.Error("what had been held was not saved")
+		}
+	})
+}
+
+// TestEverythingIsRecorded looks for what evidence is made of.
+func TestEverythingIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		done := r.run(t)
+		r.awaitWeight(t, 5)
+		r.journal.say(SayAbort, 0)
+		<-done
+		var weights, readings, words, raises, returns, took int
+		for _, e := range r.recorder.events {
+			switch {
+			case e.At.IsZero():
+				t.Errorf("an event without its time: %+v", e)
+			case e.Weights != nil:
+				weights++
+				if e.Took > 0 || e.Weights.Instances[0].New == 5 {
+					took++
+				}
+			case e.Reading != nil:
+				readings++
+			case e.Word != nil:
+				words++
+			case e.Decision != nil && e.Decision.Raise:
+				raises++
+			case e.Decision != nil && e.Decision.Urgent:
+				returns++
+			}
+		}
+		if weights == 0 || readings == 0 || words != 1 || raises != 1 || returns != 1 || took == 0 {
+			t.Errorf("recorded: %d weights (%d in effect), %d readings, %d words, %d raises, %d returns",
+				weights, took, readings, words, raises, returns)
 		}
 	})
 }

@@ -119,7 +119,7 @@ func (r *run) loop(ctx context.Context) error {
 			continue
 		}
 		r.adopt(next)
-		if r.Until(r.p) {
+		if r.Until(r.p) && r.saver.idle() {
 			return nil
 		}
 		r.act(ctx, decision)

@@ -12,9 +12,11 @@ import (
 type saver struct {
 	journal Journal
 	reached func(Point)
-	// saved is what the journal had at the beginning.
-	saved Progress
-	// lost is closed when another process has taken over.
+	// first is what the journal had at the beginning.
+	first Progress
+	// done says that something was saved; lost is closed when another process has
+	// taken over.
+	done chan struct{}
 	lost chan struct{}
 
 	mu      sync.Mutex
@@ -23,6 +25,8 @@ type saver struct {
 	at      time.Time
 	// redo: what the journal has is not known to be what was offered last.
 	redo bool
+	// busy: something is queued or being saved.
+	busy bool
 	wake chan struct{}
 }
 
@@ -46,8 +50,8 @@ func (t *ticket) wait(ctx context.Context) error {
 
 func newSaver(journal Journal, reached func(Point), saved Progress) *saver {
 	return &saver{
-		journal: journal, reached: reached, saved: saved, offered: saved,
-		lost: make(chan struct{}), wake: make(chan struct{}, 1),
+		journal: journal, reached: reached, first: saved, offered: saved,
+		done: make(chan struct{}, 1), lost: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -75,7 +79,7 @@ func (s *saver) queue(t *ticket) {
 	if s.queued != nil {
 		s.queued.done <- errors.New("something newer was to be saved")
 	}
-	s.queued, s.offered = t, t.p
+	s.queued, s.offered, s.busy = t, t.p, true
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -111,10 +115,11 @@ func (s *saver) save(ctx context.Context, t *ticket) bool {
 	saving, cancel := context.WithTimeout(ctx, saveTimeout)
 	err := s.journal.Save(saving, t.p)
 	cancel()
-	if err == nil && t.p.Phase == Reverting {
+	if err == nil && (t.p.Phase == Reverting || t.p.Phase == Reverted) {
 		s.reached(AfterReturnJournal)
 	}
 	t.done <- err
+	s.settle(err == nil || t.once)
 	switch {
 	case errors.Is(err, ErrTakenOver):
 		close(s.lost)
@@ -127,6 +132,24 @@ func (s *saver) save(ctx context.Context, t *ticket) bool {
 		s.again(ctx, t)
 	}
 	return true
+}
+
+// settle says that a save has ended.
+func (s *saver) settle(over bool) {
+	s.mu.Lock()
+	s.busy = s.queued != nil || !over
+	s.mu.Unlock()
+	select {
+	case s.done <- struct{}{}:
+	default:
+	}
+}
+
+// idle tells whether the journal has what was offered last.
+func (s *saver) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.busy && !s.redo
 }
 
 // again queues a ticket that failed, after a while, unless there is a newer one.

@@ -30,6 +30,7 @@ type simulated struct {
 	wroteAt      []time.Time
 	armedFor     []time.Duration
 	armErr       error
+	armDelay     time.Duration
 	urgent       int
 }
 
@@ -150,7 +151,10 @@ func (s *simulated) Drain(_ context.Context, side Side, _ Fence) error {
 	return nil
 }
 
-func (s *simulated) Arm(_ context.Context, silence time.Duration, _ Fence) error {
+func (s *simulated) Arm(ctx context.Context, silence time.Duration, _ Fence) error {
+	if err := s.pass(ctx, func() time.Duration { return s.armDelay }); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.armErr == nil {
