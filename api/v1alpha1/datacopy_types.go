@@ -110,6 +110,11 @@ type DataCopySpec struct {
 	// +optional
 	Parallel int32 `json:"parallel,omitempty"`
 
+	// Options that one kind of store knows, by name.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	Options map[string]string `json:"options,omitempty"`
+
 	// MaxBytesPerSecond limits what is read from the source.
 	// +optional
 	MaxBytesPerSecond *resource.Quantity `json:"maxBytesPerSecond,omitempty"`

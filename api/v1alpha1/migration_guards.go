@@ -20,6 +20,10 @@ type MigrationGuard struct {
 	// +optional
 	Failures int32 `json:"failures,omitempty"`
 
+	// Every is how often it is read; the migration's interval by default.
+	// +optional
+	Every *metav1.Duration `json:"every,omitempty"`
+
 	// UnknownFor is how long this guard may be unknown; the migration's by
 	// default.
 	// +optional
@@ -62,7 +66,14 @@ type RouterGuard struct {
 	// +optional
 	Compare *bool `json:"compare,omitempty"`
 
-	// Confidence in percent that a difference is no chance.
+	// MaxSlowdown is how many times the old side's 95th percentile the new
+	// side's may be, such as "1.5". It needs a router that counts by latency.
+	// +kubebuilder:validation:Pattern=`^[0-9]{1,3}(\.[0-9]{1,4})?$`
+	// +optional
+	MaxSlowdown string `json:"maxSlowdown,omitempty"`
+
+	// Confidence in percent: a new side that is just good enough is failed by
+	// chance in an hour at most with what is left to 100.
 	// +kubebuilder:validation:Pattern=`^[0-9]{2}(\.[0-9]{1,4})?$`
 	// +kubebuilder:default="99"
 	// +optional

@@ -4,12 +4,13 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // HAProxyRouter is a backend of one or more processes of HAProxy.
 type HAProxyRouter struct {
-	// Instances are their runtime API sockets: unix:///path or tcp://host:port.
-	// All are written and read back.
+	// Instances are all processes that carry the hostname: their runtime
+	// interfaces (unix:///path, tcp://host:port), or the watchdogs beside them
+	// (http://host:port, https://host:port). All are written and read back.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:Pattern=`^(unix:///|tcp://)[^\s;]+$`
+	// +kubebuilder:validation:items:Pattern=`^(unix:///|tcp://|https?://)[^\s;@]+$`
 	// +listType=set
 	Instances []string `json:"instances"`
 
@@ -18,6 +19,12 @@ type HAProxyRouter struct {
 	// +kubebuilder:validation:MaxLength=100
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.:-]+$`
 	Backend string `json:"backend"`
+
+	// TokenSecretName names a Secret in the same namespace whose key token is
+	// what watchdogs ask for.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	TokenSecretName string `json:"tokenSecretName,omitempty"`
 }
 
 // HAProxySide is one side's servers.

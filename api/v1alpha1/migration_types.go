@@ -40,7 +40,7 @@ type MigrationList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.attempt >= oldSelf.attempt",message="an attempt cannot be taken back"
 // +kubebuilder:validation:XValidation:rule="self.attempt > oldSelf.attempt || (self.hostname == oldSelf.hostname && self.router == oldSelf.router && self.from == oldSelf.from && self.to == oldSelf.to && self.steps == oldSelf.steps)",message="hostname, router, sides and steps stay as they are while a migration runs: abort it, then start it again, which makes a new attempt"
-// +kubebuilder:validation:XValidation:rule="self.attempt > oldSelf.attempt || (has(self.guards) == has(oldSelf.guards) && (!has(self.guards) || self.guards == oldSelf.guards) && self.onFailure == oldSelf.onFailure && self.onForeignChange == oldSelf.onForeignChange && self.interval == oldSelf.interval && self.unknownFor == oldSelf.unknownFor && self.residualFor == oldSelf.residualFor && has(self.deadMan) == has(oldSelf.deadMan) && (!has(self.deadMan) || self.deadMan == oldSelf.deadMan))",message="guards and what they lead to stay as they are while a migration runs: abort it, then start it again, which makes a new attempt"
+// +kubebuilder:validation:XValidation:rule="self.attempt > oldSelf.attempt || (has(self.guards) == has(oldSelf.guards) && (!has(self.guards) || self.guards == oldSelf.guards) && self.onFailure == oldSelf.onFailure && self.onForeignChange == oldSelf.onForeignChange && duration(self.interval) == duration(oldSelf.interval) && duration(self.unknownFor) == duration(oldSelf.unknownFor) && duration(self.residualFor) == duration(oldSelf.residualFor) && has(self.deadMan) == has(oldSelf.deadMan) && (!has(self.deadMan) || duration(self.deadMan) == duration(oldSelf.deadMan)))",message="guards and what they lead to stay as they are while a migration runs: abort it, then start it again, which makes a new attempt"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.words) || oldSelf.words.all(o, o.attempt < self.attempt || (has(self.words) && self.words.exists(n, n.serial == o.serial)))",message="what was said stays: words can only be added"
 // +kubebuilder:validation:XValidation:rule="self.from.name != self.to.name",message="the two sides need different names"
 // +kubebuilder:validation:XValidation:rule="has(self.router.haproxy) == has(self.from.haproxy) && has(self.router.haproxy) == has(self.to.haproxy)",message="with the router haproxy both sides need haproxy, and only then"
@@ -181,7 +181,7 @@ type MigrationSide struct {
 // MigrationStep is a weight to reach, and how long it must hold.
 type MigrationStep struct {
 	// Weight of the new side in percent.
-	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Weight int32 `json:"weight"`
 

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +13,7 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/traffic"
+	"github.com/landfall-dev/landfall/internal/traffic/haproxy"
 )
 
 // Binder makes what a migration works with: its router and its guards. It reads
@@ -36,8 +38,32 @@ func (b Binder) Router(ctx context.Context, m *v1alpha1.Migration) (traffic.Rout
 }
 
 func (b Binder) router(ctx context.Context, m *v1alpha1.Migration) (traffic.Router, error) {
-	return nil, fault.New(fault.Invalid, "Name one of haproxy, gatewayAPI, alb and route53.", "spec.router names no router")
+	switch r := m.Spec.Router; {
+	case r.HAProxy != nil && m.Spec.From.HAProxy != nil && m.Spec.To.HAProxy != nil:
+		return b.haproxy(ctx, m, r.HAProxy)
+	}
+	return nil, fault.New(fault.Invalid, "Name one of haproxy, gatewayAPI, alb and route53, and what it calls both sides.", "spec.router, spec.from and spec.to do not name one router")
 }
+
+func (b Binder) haproxy(ctx context.Context, m *v1alpha1.Migration, r *v1alpha1.HAProxyRouter) (traffic.Router, error) {
+	secret, err := b.secret(ctx, m, r.TokenSecretName)
+	if err != nil {
+		return nil, err
+	}
+	router, err := haproxy.New(haproxy.Config{
+		Instances: r.Instances, Backend: r.Backend,
+		Old: m.Spec.From.HAProxy.Servers, New: m.Spec.To.HAProxy.Servers,
+		OldName: m.Spec.From.Name, NewName: m.Spec.To.Name,
+		Owner: m.Namespace + "/" + m.Name, Token: strings.TrimSpace(string(secret[keyToken])),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return router, nil
+}
+
+// keyToken is the key of a Secret that holds a token.
+const keyToken = "token"
 
 // secret reads a Secret of the migration's namespace; none is empty.
 func (b Binder) secret(ctx context.Context, m *v1alpha1.Migration, name string) (map[string][]byte, error) {

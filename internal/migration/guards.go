@@ -18,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
+	"github.com/landfall-dev/landfall/internal/traffic/guard"
 )
 
 // Guards makes the guards that the object asks for. One that cannot be made is
@@ -51,7 +52,9 @@ func (b Binder) guard(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1
 	case spec.Checks != nil:
 		return b.checks(ctx, m, spec)
 	case spec.Objective != nil:
-		return &objectiveGuard{reader: b.Reader, namespace: m.Namespace, rule: rule(*spec), spec: *spec.Objective}, nil, nil
+		return b.objective(m, spec)
+	case spec.Router != nil:
+		return routerGuard(spec, router)
 	}
 	return nil, nil, fault.New(fault.Invalid, "Name one of router, checks, prometheus, datadog, cloudWatch and objective.", "guard %s says nothing to look at", spec.Name)
 }
@@ -88,12 +91,53 @@ func (u *unmade) close() {
 	}
 }
 
-// checksGuard asks one side what a Baseline says.
-type checksGuard struct {
-	rule   traffic.GuardRule
-	runner *check.Runner
+// routerGuard judges the router's own counters.
+func routerGuard(spec *v1alpha1.MigrationGuard, router traffic.Router) (traffic.Guard, func(), error) {
+	counter, ok := router.(traffic.Counter)
+	if !ok {
+		return nil, nil, fault.New(fault.Invalid, "Use a metric source, checks or an objective.", "router %s does not count requests", router.Describe().Kind)
+	}
+	config := guard.RouterConfig{Compare: spec.Router.Compare == nil || *spec.Router.Compare, Window: spec.Router.Window.Duration}
+	if spec.Router.MaxLatency != nil {
+		config.MaxLatency = spec.Router.MaxLatency.Duration
+	}
+	var err error
+	if config.MaxErrorRate, err = part("maxErrorRate", spec.Router.MaxErrorRate); err != nil {
+		return nil, nil, err
+	}
+	confidence, err := part("confidence", spec.Router.Confidence)
+	if err != nil {
+		return nil, nil, err
+	}
+	if confidence != nil {
+		config.Confidence = *confidence
+	}
+	if spec.Router.MaxSlowdown != "" {
+		if config.MaxSlowdown, err = strconv.ParseFloat(spec.Router.MaxSlowdown, 64); err != nil {
+			return nil, nil, fault.New(fault.Invalid, "", "maxSlowdown %q is no number", spec.Router.MaxSlowdown)
+		}
+	}
+	made, err := guard.Router(rule(*spec), counter, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	return made, nil, nil
 }
 
+// part is a percentage as a part of 1; nil where there is none.
+func part(field, percent string) (*float64, error) {
+	if percent == "" {
+		return nil, nil
+	}
+	number, err := strconv.ParseFloat(percent, 64)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Write a percentage, such as 99.5.", "%s %q is no number", field, percent)
+	}
+	number /= 100
+	return &number, nil
+}
+
+// checks asks one side what a Baseline says.
 func (b Binder) checks(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1.MigrationGuard) (traffic.Guard, func(), error) {
 	side := m.Spec.To
 	if spec.Checks.Side == string(traffic.Old) {
@@ -132,7 +176,8 @@ func (b Binder) checks(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha
 	if err != nil {
 		return nil, nil, err
 	}
-	return &checksGuard{rule: rule(*spec), runner: runner}, runner.Close, nil
+	ask := func(ctx context.Context, _ time.Time) []result.Result { return runner.Run(ctx).Results }
+	return guard.Results(rule(*spec), ask), runner.Close, nil
 }
 
 // virtualHost is the name to ask for: the migration's, where the side is known
@@ -145,74 +190,43 @@ func virtualHost(side, hostname string) string {
 	return hostname
 }
 
-func (g *checksGuard) Rule() traffic.GuardRule { return g.rule }
-
-func (g *checksGuard) Read(ctx context.Context, at time.Time) traffic.Reading {
-	report := g.runner.Run(ctx)
-	counts := report.Counts()
-	reading := traffic.Reading{Guard: g.rule.Name, At: at, Answer: counts.Answer(), Value: counts.String(), Bound: "all hold"}
-	for _, r := range report.Results {
-		if r.Answer != result.Holds && r.Answer == reading.Answer {
-			reading.Reason = result.Clean(fmt.Sprintf("%s: %s", nameOf(r), reasonOf(r)))
-			break
+// objective looks at the error budget that an environment's baseline has left.
+func (b Binder) objective(m *v1alpha1.Migration, spec *v1alpha1.MigrationGuard) (traffic.Guard, func(), error) {
+	least := 0.0
+	if text := spec.Objective.MinBudgetLeft; text != "" {
+		var err error
+		if least, err = strconv.ParseFloat(text, 64); err != nil {
+			return nil, nil, fault.New(fault.Invalid, "", "minBudgetLeft %q is no number", text)
 		}
 	}
-	if reading.Answer == result.Fails {
-		reading.FirstBad = at
-	}
-	return reading
+	o := budget{reader: b.Reader, namespace: m.Namespace, spec: *spec.Objective}
+	return guard.Results(rule(*spec), func(ctx context.Context, at time.Time) []result.Result {
+		one := result.Result{Group: o.spec.Environment, Name: o.spec.Objective, Expected: fmt.Sprintf("more than %g %% of the error budget left", least)}
+		left, err := o.left(ctx, at)
+		switch {
+		case err != nil:
+			one.Reason = err.Error()
+		case left > least:
+			one.Answer, one.Actual = result.Holds, fmt.Sprintf("%.1f %% left", left)
+		default:
+			one.Answer, one.Actual = result.Fails, fmt.Sprintf("%.1f %% left", left)
+		}
+		return []result.Result{one}
+	}), nil, nil
 }
 
-func nameOf(r result.Result) string {
-	if r.Name == "" || r.Name == r.Group {
-		return r.Group
-	}
-	return r.Group + "/" + r.Name
-}
-
-func reasonOf(r result.Result) string {
-	if r.Reason != "" {
-		return r.Reason
-	}
-	return fmt.Sprintf("%s instead of %s", r.Actual, r.Expected)
-}
-
-// objectiveGuard looks at the error budget that an environment's baseline has
-// left.
-type objectiveGuard struct {
+// budget is the error budget of an objective of an environment's baseline.
+type budget struct {
 	reader    client.Reader
 	namespace string
-	rule      traffic.GuardRule
 	spec      v1alpha1.ObjectiveGuard
-}
-
-func (g *objectiveGuard) Rule() traffic.GuardRule { return g.rule }
-
-func (g *objectiveGuard) Read(ctx context.Context, at time.Time) traffic.Reading {
-	reading := traffic.Reading{Guard: g.rule.Name, At: at}
-	left, err := g.budgetLeft(ctx, at)
-	if err != nil {
-		reading.Reason = err.Error()
-		return reading
-	}
-	least, err := strconv.ParseFloat(g.spec.MinBudgetLeft, 64)
-	if err != nil {
-		least = 0
-	}
-	reading.Value = fmt.Sprintf("%.1f %% of the budget of %s left", left, g.spec.Objective)
-	reading.Bound = fmt.Sprintf("more than %g %%", least)
-	reading.Answer = result.Holds
-	if left <= least {
-		reading.Answer = result.Fails
-	}
-	return reading
 }
 
 // budgetStale is how old an environment's objectives may be, in intervals of
 // their checks at the longest.
 const budgetStale = 10 * time.Minute
 
-func (g *objectiveGuard) budgetLeft(ctx context.Context, at time.Time) (float64, error) {
+func (g budget) left(ctx context.Context, at time.Time) (float64, error) {
 	env := &v1alpha1.Environment{}
 	if err := g.reader.Get(ctx, client.ObjectKey{Namespace: g.namespace, Name: g.spec.Environment}, env); err != nil {
 		return 0, fmt.Errorf("reading environment %s: %w", g.spec.Environment, err)

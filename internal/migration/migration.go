@@ -51,6 +51,9 @@ func Definition(m *v1alpha1.Migration) traffic.Definition {
 // side have nothing to count before it gets any.
 func rule(g v1alpha1.MigrationGuard) traffic.GuardRule {
 	r := traffic.GuardRule{Name: g.Name, Failures: max(int(g.Failures), 1), Idle: g.Router != nil}
+	if g.Every != nil {
+		r.Every = g.Every.Duration
+	}
 	if g.UnknownFor != nil {
 		r.UnknownFor = g.UnknownFor.Duration
 	}

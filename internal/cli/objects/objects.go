@@ -25,6 +25,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/pack"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/migration"
 )
 
 // fieldManager owns the fields of applied objects.
@@ -55,7 +56,7 @@ func Read(c *command.Context, paths []string) ([]client.Object, error) {
 // rank puts what others refer to first.
 func rank(o client.Object) int {
 	switch o.(type) {
-	case *v1alpha1.Environment:
+	case *v1alpha1.Environment, *v1alpha1.Migration:
 		return 3
 	case *v1alpha1.Blueprint:
 		return 2
@@ -126,6 +127,8 @@ func prepare(c *command.Context, o client.Object, folder string) error {
 	case *v1alpha1.Baseline:
 		_, err := baseline.Read(o.Name, o.Spec)
 		return err
+	case *v1alpha1.Migration:
+		return migration.Definition(o).Validate()
 	}
 	return nil
 }

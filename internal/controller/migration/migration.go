@@ -118,8 +118,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case !m.DeletionTimestamp.IsZero():
 		return r.release(ctx, m)
 	}
-	if controllerutil.AddFinalizer(m, v1alpha1.FinalizerMigration) {
-		return ctrl.Result{}, r.Client.Update(ctx, m)
+	if !controllerutil.ContainsFinalizer(m, v1alpha1.FinalizerMigration) {
+		if err := r.patch(ctx, m, func() { controllerutil.AddFinalizer(m, v1alpha1.FinalizerMigration) }); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	if migration.Phase(m) == traffic.Finished {
 		r.runs.stop(req.NamespacedName)
@@ -192,8 +194,8 @@ func (r *Reconciler) release(ctx context.Context, m *v1alpha1.Migration) (ctrl.R
 	switch {
 	case phase == traffic.Finished, m.Status.Journal == nil, m.Annotations[v1alpha1.AnnotationAbandon] == "true":
 		r.runs.stop(client.ObjectKeyFromObject(m))
-		controllerutil.RemoveFinalizer(m, v1alpha1.FinalizerMigration)
-		return ctrl.Result{}, client.IgnoreNotFound(r.Client.Update(ctx, m))
+		err := r.patch(ctx, m, func() { controllerutil.RemoveFinalizer(m, v1alpha1.FinalizerMigration) })
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	case phase == traffic.Completed:
 		return ctrl.Result{}, r.holdDeletion(ctx, m)
 	case phase == traffic.Reverted:
@@ -203,6 +205,13 @@ func (r *Reconciler) release(ctx context.Context, m *v1alpha1.Migration) (ctrl.R
 	}
 }
 
+// patch changes the object and nothing that somebody else wrote.
+func (r *Reconciler) patch(ctx context.Context, m *v1alpha1.Migration, change func()) error {
+	before := m.DeepCopy()
+	change()
+	return r.Client.Patch(ctx, m, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
 // say says a word for the deletion, once.
 func (r *Reconciler) say(ctx context.Context, m *v1alpha1.Migration, verb traffic.Verb) error {
 	said := false
@@ -210,10 +219,8 @@ func (r *Reconciler) say(ctx context.Context, m *v1alpha1.Migration, verb traffi
 		said = said || word.By == by && word.Verb == verb
 	}
 	if !said {
-		before := m.DeepCopy()
-		migration.Say(m, traffic.Word{Verb: verb, By: by, At: r.Clock(), Why: "the migration is being deleted"})
-		err := r.Client.Patch(ctx, m, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-		if err != nil {
+		word := traffic.Word{Verb: verb, By: by, At: r.Clock(), Why: "the migration is being deleted"}
+		if err := r.patch(ctx, m, func() { migration.Say(m, word) }); err != nil {
 			return fmt.Errorf("saying %s to migration %s: %w", verb, m.Name, err)
 		}
 	}
