@@ -42,6 +42,9 @@ const writeAttempts = 3
 // Write sets the weights and reads them back. What has its weight already is
 // left alone.
 func (p Process) Write(ctx context.Context, w traffic.Weight, f traffic.Fence) error {
+	if w < traffic.None || w > traffic.All {
+		return fault.New(fault.Invalid, "Give a weight from 0 to 100.", "writing weight %d of backend %s: it is no percentage", w, p.Pair.Backend)
+	}
 	report, err := p.Report(ctx)
 	for range writeAttempts {
 		if err != nil {
@@ -50,7 +53,7 @@ func (p Process) Write(ctx context.Context, w traffic.Weight, f traffic.Fence) e
 		if err := p.tell(ctx, f, rewrite(p.Pair, report, w)); err != nil {
 			return err
 		}
-		if report, err = p.Report(ctx); err == nil && report.instance(p.Name()).At(w) {
+		if report, err = p.Report(ctx); err == nil && report.At(w) {
 			return nil
 		}
 	}

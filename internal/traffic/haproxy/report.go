@@ -67,6 +67,9 @@ func (r Report) weight(side traffic.Side) int {
 	return total
 }
 
+// At tells whether weights say exactly w.
+func (r Report) At(w traffic.Weight) bool { return r.instance("").At(w) }
+
 // instance says the report in the words of traffic. Weights are in effect at
 // once. What goes on after a side has lost its weight are its open sessions;
 // clients that stick to it and are quiet just now cannot be seen.

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
 
@@ -98,9 +97,6 @@ func (r *Router) Read(ctx context.Context) (traffic.State, error) {
 
 // Write is part of traffic.Router: all instances are written at the same time.
 func (r *Router) Write(ctx context.Context, w traffic.Weight, f traffic.Fence) error {
-	if w < traffic.None || w > traffic.All {
-		return fault.New(fault.Invalid, "Give a weight from 0 to 100.", "writing weight %d of backend %s: it is no percentage", w, r.pair.Backend)
-	}
 	return r.each(func(_ int, instance instance) error { return instance.Write(ctx, w, f) })
 }
 

@@ -152,10 +152,12 @@ func (p *Proxy) Ask(commands ...string) string {
 // writing the server-state file.
 func (p *Proxy) Reload() {
 	p.t.Helper()
-	before, err := haproxy.Worker(context.Background(), p.Master)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	before := ""
+	p.await("HAProxy's master does not answer", func(ctx context.Context) bool { // it may come from a reload
+		worker, err := haproxy.Worker(ctx, p.Master)
+		before = worker
+		return err == nil && worker != ""
+	})
 	if err := p.command.Process.Signal(syscall.SIGUSR2); err != nil {
 		p.t.Fatal(err)
 	}
