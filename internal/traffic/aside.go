@@ -115,9 +115,19 @@ func sleep(ctx context.Context, until <-chan time.Time) bool {
 	}
 }
 
+// hearFirst takes what was said while nobody listened: that comes before any
+// decision.
+func (r *run) hearFirst(ctx context.Context) {
+	r.given = r.p.HeardWords
+	words, err := r.Journal.Words(ctx, r.given)
+	if err == nil && len(words) > 0 {
+		r.words, r.given = words, words[len(words)-1].Serial
+	}
+}
+
 // listen fetches what people say.
 func (r *run) listen(ctx context.Context) {
-	after := r.saver.first.HeardWords
+	after := r.given
 	for {
 		words, err := r.Journal.Words(ctx, after)
 		if err == nil && len(words) > 0 {

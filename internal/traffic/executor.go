@@ -125,6 +125,7 @@ func (p Progress) fits(d Definition) error {
 func (e *Executor) work(ctx context.Context, p Progress) (Progress, error) {
 	aside, stop := context.WithCancel(ctx)
 	r := newRun(e, p)
+	r.hearFirst(ctx)
 	var group sync.WaitGroup
 	for _, start := range r.besides() {
 		group.Go(func() { start(aside) })
@@ -170,7 +171,7 @@ func (f *fence) stop(err error) {
 // pass is the fence as one call of an adapter asks it.
 type pass struct {
 	*fence
-	check func()
+	check func() error
 }
 
 // Epoch is this process's.
@@ -179,7 +180,9 @@ func (p pass) Epoch() int64 { return p.epoch }
 // Check fails when this process may not write any more.
 func (p pass) Check() error {
 	if p.check != nil {
-		p.check()
+		if err := p.check(); err != nil {
+			return err
+		}
 	}
 	return p.allowed()
 }

@@ -34,6 +34,8 @@ type run struct {
 	world    World
 	readings []Reading
 	words    []Word
+	// given is the serial number of the last word of before the loop began.
+	given int64
 
 	// lookAt is when the router is to be read next, healthAt when the sides'
 	// health is; retryAt is when something that failed may be tried again.
@@ -175,7 +177,7 @@ func (r *run) act(ctx context.Context, decision Decision) {
 	var err error
 	switch decision.Action {
 	case DoWrite:
-		err = r.write(ctx, decision)
+		err = r.write(ctx, decision, time.Time{})
 	case DoPrepare:
 		err = r.prepare(ctx)
 	case DoDrain:
@@ -222,11 +224,16 @@ func (r *run) raise(ctx context.Context, next Progress, decision Decision) {
 	if r.Now().Sub(began) > intentLasts {
 		return // too old: Next decides anew
 	}
-	r.pace(r.write(ctx, decision), decision)
+	r.pace(r.write(ctx, decision, began.Add(intentLasts)), decision)
 }
 
-// write writes a weight and reads it back.
-func (r *run) write(ctx context.Context, decision Decision) error {
+// errTooOld: the process slept between the journal and the write, and another
+// may have taken over since.
+var errTooOld = errors.New("what the journal says was written down too long ago")
+
+// write writes a weight and reads it back. No instance is written after a time,
+// if there is one.
+func (r *run) write(ctx context.Context, decision Decision, until time.Time) error {
 	before, during, after, back := BeforeWrite, DuringWrite, AfterWrite, AfterReadBack
 	if decision.Urgent {
 		ctx = Urgent(ctx)
@@ -240,7 +247,13 @@ func (r *run) write(ctx context.Context, decision Decision) error {
 	if r.written.IsZero() {
 		r.written = r.Now()
 	}
-	fence := pass{r.fence, func() { r.Reached(during) }}
+	fence := pass{r.fence, func() error {
+		r.Reached(during)
+		if !until.IsZero() && r.Now().After(until) {
+			return errTooOld
+		}
+		return nil
+	}}
 	err := r.do(ctx, writeTimeout, func(ctx context.Context) error {
 		return r.Router.Write(ctx, decision.Weight, fence)
 	})
