@@ -83,6 +83,7 @@ func (r *run) readGuard(ctx context.Context, guard Guard, rule GuardRule) {
 			return
 		}
 		reading.Guard, reading.At = rule.Name, r.Now()
+		reading.Value, reading.Reason = printable(reading.Value), printable(reading.Reason)
 		select {
 		case r.inbox <- reading:
 		case <-ctx.Done():
@@ -142,7 +143,7 @@ func (r *run) listen(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.Wake:
-		case <-time.After(wordsEvery):
+		case <-time.After(min(wordsEvery, r.d.Interval)):
 		}
 	}
 }
@@ -173,16 +174,19 @@ type arming struct {
 
 	timer   *time.Timer
 	results chan armed
-	wanted  time.Duration
-	last    armed
+	// wanted is what the dead man is to be told, once begun.
+	wanted time.Duration
+	begun  bool
+	// told is the last call that succeeded, and err why the last one did not.
+	told armed
+	err  error
 }
 
-// armed is the outcome of one call.
+// armed is one call and its outcome.
 type armed struct {
 	at      time.Time
 	silence time.Duration
 	err     error
-	ok      bool
 }
 
 func newArming(r *run) arming {
@@ -205,8 +209,8 @@ func (a *arming) follow(p Progress) {
 	} else if !p.ended() {
 		return
 	}
-	if wanted != a.wanted || !a.last.ok && a.last.at.IsZero() {
-		a.wanted, a.last.at = wanted, a.now()
+	if wanted != a.wanted || !a.begun {
+		a.wanted, a.begun = wanted, true
 		a.timer.Reset(0)
 	}
 }
@@ -218,22 +222,21 @@ func (a *arming) fire(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.silence/4)
 		defer cancel()
 		err := a.watched.Arm(ctx, silence, pass{fence: a.fence})
-		a.results <- armed{at: at, silence: silence, err: err, ok: err == nil}
+		a.results <- armed{at: at, silence: silence, err: err}
 	}()
 }
 
 // took hears how that went, and says when to call again.
 func (a *arming) took(result armed) {
-	if result.ok || !a.last.ok {
-		a.last = result
-	} else {
-		a.last.err = result.err
+	a.err = result.err
+	if result.err == nil {
+		a.told = result
 	}
 	switch {
+	case result.err != nil:
+		a.timer.Reset(min(time.Second, a.silence/10))
 	case result.silence != a.wanted:
 		a.timer.Reset(0)
-	case !result.ok:
-		a.timer.Reset(min(time.Second, a.silence/10))
 	case a.wanted > 0:
 		a.timer.Reset(a.silence / 4)
 	}
@@ -241,13 +244,12 @@ func (a *arming) took(result armed) {
 
 // state tells whether the dead man has heard of us lately.
 func (a *arming) state(now time.Time) (bool, error) {
-	ok := a.last.ok && a.last.silence > 0 && now.Sub(a.last.at) < a.silence/2
-	return ok, a.last.err
+	return a.told.silence > 0 && now.Sub(a.told.at) < a.silence/2, a.err
 }
 
 // disarm says that the dead man may go, before this process does.
 func (a *arming) disarm(ctx context.Context) {
-	if a.watched == nil || a.last.ok && a.last.silence == 0 {
+	if a.watched == nil || !a.told.at.IsZero() && a.told.silence == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -32,7 +32,7 @@ type Executor struct {
 	// since its lease has run out. It is quick and asks nobody.
 	Permission func() error
 	// Wake says that there may be new words in the journal; they are asked for
-	// every second anyway.
+	// every second anyway. Give it a buffer of one, and never wait for it.
 	Wake <-chan struct{}
 	// Until ends Run; when the way back is let go if nil.
 	Until func(Progress) bool

@@ -74,14 +74,16 @@ func (j *FileJournal) Save(_ context.Context, p Progress) error {
 // Words gives what was said after a serial number.
 func (j *FileJournal) Words(_ context.Context, after int64) ([]Word, error) {
 	text, err := os.ReadFile(j.wordsPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the words of a journal: %w", err)
 	}
+	return wordsIn(text, after)
+}
+
+func wordsIn(text []byte, after int64) ([]Word, error) {
 	var words []Word
 	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var word Word
 		// Half a line is one that is being written: it is heard the next time.
@@ -99,7 +101,11 @@ func (j *FileJournal) Say(word Word) error {
 		return err
 	}
 	defer unlock()
-	said, err := j.Words(context.Background(), 0)
+	text, err := os.ReadFile(j.wordsPath())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the words of a journal: %w", err)
+	}
+	said, err := wordsIn(text, 0)
 	if err != nil {
 		return err
 	}
@@ -110,6 +116,9 @@ func (j *FileJournal) Say(word Word) error {
 	line, err := json.Marshal(word)
 	if err != nil {
 		return fmt.Errorf("writing a word: %w", err)
+	}
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+		line = append([]byte("\n"), line...) // somebody died in the middle of a word
 	}
 	file, err := os.OpenFile(j.wordsPath(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -29,8 +29,8 @@ func Next(d Definition, p Progress, w World) (Progress, Decision) {
 	n.takeReadings()
 	n.hear()
 	decision := n.decide()
-	decision.Remarks = n.remarks
-	n.p.Reason = decision.Reason
+	decision.Reason, decision.Remarks = printable(decision.Reason), n.remarks
+	n.p.Reason, n.p.Cause, n.p.Drift = decision.Reason, printable(n.p.Cause), printable(n.p.Drift)
 	return n.p, decision
 }
 
@@ -250,5 +250,5 @@ func (n *planner) restInterval() time.Duration { return max(n.d.Interval, restIn
 const restInterval = 10 * time.Second
 
 func (n *planner) remark(format string, args ...any) {
-	n.remarks = append(n.remarks, fmt.Sprintf(format, args...))
+	n.remarks = append(n.remarks, printable(fmt.Sprintf(format, args...)))
 }

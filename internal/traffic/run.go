@@ -17,9 +17,12 @@ const (
 	readTimeout    = 5 * time.Second
 	prepareTimeout = 30 * time.Second
 	saveTimeout    = 5 * time.Second
-	healthEvery    = 10 * time.Second
 	wordsEvery     = time.Second
-	returnBackoff  = 100 * time.Millisecond
+	// Health of the sides is asked for now and then, and before a raise unless
+	// it is fresh.
+	healthEvery   = 30 * time.Second
+	healthLasts   = 10 * time.Second
+	returnBackoff = 100 * time.Millisecond
 )
 
 // run is one Executor at work. Its fields belong to the loop.
@@ -37,11 +40,13 @@ type run struct {
 	// given is the serial number of the last word of before the loop began.
 	given int64
 
-	// lookAt is when the router is to be read next, healthAt when the sides'
-	// health is; retryAt is when something that failed may be tried again.
-	lookAt, healthAt, retryAt time.Time
-	backoff                   time.Duration
-	written                   time.Time
+	// lookAt is when the router is to be read next, and retryAt when something
+	// that failed may be tried again.
+	lookAt, retryAt time.Time
+	// askedHealth is when the sides' health was asked for, and written when the
+	// weight was first written that is not in effect yet.
+	askedHealth, written time.Time
+	backoff              time.Duration
 
 	attention *attention
 	saver     *saver
@@ -210,6 +215,10 @@ func (r *run) raise(ctx context.Context, next Progress, decision Decision) {
 		r.await(ctx, r.retryAt)
 		return
 	}
+	if r.Now().Sub(r.askedHealth).Abs() >= healthLasts {
+		r.askHealth(ctx)
+		return // Next decides anew
+	}
 	r.Reached(BeforeJournal)
 	began := r.Now()
 	saved := r.saver.now(next)
@@ -333,17 +342,20 @@ func (r *run) look(ctx context.Context) {
 		state, err = r.Router.Read(ctx)
 		return err
 	})
-	r.world.Weights, r.world.WeightsErr = &state, err
-	if err != nil {
-		r.world.Weights = nil
+	switch {
+	case errors.Is(err, errInterrupted):
+		return
+	case err != nil:
+		r.world.Weights, r.world.WeightsErr = nil, err
 		return
 	}
+	r.world.Weights, r.world.WeightsErr = &state, nil
 	event := Event{Weights: &state}
 	if !r.written.IsZero() && r.p.Wanted == r.wantedSeen(state) {
 		event.Took, r.written = r.Now().Sub(r.written), time.Time{}
 	}
 	r.record(event)
-	if !IsUrgent(ctx) && !r.Now().Before(r.healthAt) {
+	if !IsUrgent(ctx) && r.Now().Sub(r.askedHealth).Abs() >= max(healthEvery, r.d.Interval) {
 		r.askHealth(ctx)
 	}
 }
@@ -357,13 +369,16 @@ func (r *run) wantedSeen(state State) Weight {
 }
 
 func (r *run) askHealth(ctx context.Context) {
-	r.healthAt = r.Now().Add(max(healthEvery, r.d.Interval))
+	r.askedHealth = r.Now()
 	for _, side := range []Side{Old, New} {
 		var health Health
 		err := r.do(ctx, readTimeout, func(ctx context.Context) (err error) {
 			health, err = r.Router.Health(ctx, side)
 			return err
 		})
+		if errors.Is(err, errInterrupted) {
+			return
+		}
 		if err != nil {
 			health = Health{Reason: err.Error()}
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // World is what was found out about the world, and when: all that Next knows
@@ -130,7 +132,7 @@ func (w World) deadMan() string {
 	}
 	for _, i := range w.Weights.Instances {
 		if i.DeadMan != "" {
-			return i.Name + ": " + i.DeadMan
+			return printable(i.Name + ": " + i.DeadMan)
 		}
 	}
 	return ""
@@ -148,6 +150,18 @@ func (w World) residual() int {
 	}
 	return sum
 }
+
+// printable makes what routers, guards and people say safe to print and to keep:
+// a whole error page is no reason.
+func printable(text string) string {
+	text = result.Clean(text)
+	if len(text) <= longestText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestText], "") + "…"
+}
+
+const longestText = 600
 
 func percent(share float64) string {
 	return fmt.Sprintf("%.3g %%", share*100)
