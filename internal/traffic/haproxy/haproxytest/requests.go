@@ -24,7 +24,8 @@ const sideHeader = "X-Side"
 type Server struct {
 	Side    traffic.Side
 	Address string
-	// Status of its answers; 200 if zero. Delay before them, in nanoseconds.
+	// Status of its answers; 200 if zero. Delay before them, in nanoseconds, but
+	// not for /health.
 	Status atomic.Int32
 	Delay  atomic.Int64
 	// Served counts requests but those for /health.
@@ -57,9 +58,7 @@ func (s *Server) listen(t testing.TB, address string) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/health" {
 		s.Served.Add(1)
-	}
-	if delay := time.Duration(s.Delay.Load()); delay > 0 {
-		time.Sleep(delay)
+		time.Sleep(time.Duration(s.Delay.Load()))
 	}
 	w.Header().Set(sideHeader, string(s.Side))
 	w.WriteHeader(cmp.Or(int(s.Status.Load()), http.StatusOK))
