@@ -15,6 +15,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/check"
 	"github.com/landfall-dev/landfall/internal/cli/cluster"
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cli/data"
 	"github.com/landfall-dev/landfall/internal/cli/deploy"
 	"github.com/landfall-dev/landfall/internal/cli/diff"
 	"github.com/landfall-dev/landfall/internal/cli/down"
@@ -25,6 +26,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/load"
 	"github.com/landfall-dev/landfall/internal/cli/local"
 	"github.com/landfall-dev/landfall/internal/cli/logs"
+	"github.com/landfall-dev/landfall/internal/cli/migrate"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
 	"github.com/landfall-dev/landfall/internal/cli/serve"
 	"github.com/landfall-dev/landfall/internal/cli/spec"
@@ -40,6 +42,7 @@ import (
 const (
 	groupEnvironments = "environments"
 	groupBaseline     = "baseline"
+	groupMoving       = "moving"
 	groupPlatform     = "platform"
 	groupOther        = "other"
 )
@@ -77,6 +80,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupEnvironments, Title: "Environments:"},
 		&cobra.Group{ID: groupBaseline, Title: "The baseline:"},
+		&cobra.Group{ID: groupMoving, Title: "Moving data and traffic:"},
 		&cobra.Group{ID: groupPlatform, Title: "Clusters and the local platform:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
@@ -84,6 +88,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
 	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c), load.New(c))
+	add(root, groupMoving, migrate.New(c), data.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root

@@ -9,6 +9,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/controller/baseline"
 	"github.com/landfall-dev/landfall/internal/controller/cluster"
+	"github.com/landfall-dev/landfall/internal/controller/datacopy"
 	"github.com/landfall-dev/landfall/internal/controller/environment"
 	"github.com/landfall-dev/landfall/internal/controller/migration"
 	"github.com/landfall-dev/landfall/internal/environment/store"
@@ -21,7 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Options are what the reconcilers work with. All but Reached are required.
+// Options are what the reconcilers work with. All but Reached and Image are
+// required.
 type Options struct {
 	// Pool reaches the clusters that environments run on. The caller closes it
 	// when the manager has stopped.
@@ -32,6 +34,9 @@ type Options struct {
 	OpenStore func(serverURL string) (store.Provisioner, error)
 	// Concurrency is how many Environments are reconciled at once.
 	Concurrency int
+	// Image is Landfall's own, which the Jobs of data copies run; without it they
+	// wait.
+	Image string
 	// Registerer of metrics.
 	Registerer prometheus.Registerer
 	// Reached is told of every named point of the work; see CrashPoints.
@@ -69,6 +74,13 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	})
 	if err := migrations.SetupWithManager(mgr, opts.Concurrency); err != nil {
 		return fmt.Errorf("setting up the migration controller: %w", err)
+	}
+	copies := datacopy.New(datacopy.Options{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now, Image: opts.Image,
+	})
+	if err := copies.SetupWithManager(mgr, opts.Concurrency); err != nil {
+		return fmt.Errorf("setting up the data copy controller: %w", err)
 	}
 	return nil
 }

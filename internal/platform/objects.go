@@ -132,7 +132,7 @@ func (p plan) controller() []client.Object {
 			"serve", "--leader-elect", "--leader-election-namespace", Namespace, "--log-format", "json",
 			"--health-address", ":8081", "--metrics-address", ":9090", "--http-address", ":8080", "--log-archive", logsFolder,
 		},
-		Env:            []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "400MiB"}},
+		Env:            []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "400MiB"}, {Name: "LANDFALL_IMAGE", Value: p.images[imageController]}},
 		Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}, {Name: "health", ContainerPort: 8081}},
 		VolumeMounts:   []corev1.VolumeMount{{Name: "logs", MountPath: logsFolder}, {Name: "tmp", MountPath: "/tmp"}},
 		ReadinessProbe: httpProbe("health", "/readyz", 1),

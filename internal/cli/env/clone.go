@@ -13,7 +13,8 @@ func newClone(c *command.Context) *cobra.Command {
 		Use:   "clone SOURCE NAME",
 		Short: "Create an environment that runs exactly what another one runs",
 		Long: `Create an environment that runs exactly what SOURCE runs, here or on another
-cluster, and wait until it is ready. Its stores are its own and empty.`,
+cluster, and wait until it is ready. Its stores are its own, and empty unless
+--seed-from says whose data they begin with.`,
 		Example: `  landfall env clone staging staging-2
   landfall env clone staging green --cluster green`,
 		Args:              command.Args(cobra.ExactArgs(2)),

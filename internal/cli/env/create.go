@@ -29,6 +29,8 @@ type createFlags struct {
 	set, quota, aliases      []string
 	ttl                      time.Duration
 	adopt                    bool
+	stage                    string
+	seed                     seedFlags
 }
 
 func newCreate(c *command.Context) *cobra.Command {
@@ -40,9 +42,13 @@ func newCreate(c *command.Context) *cobra.Command {
 
 With --from it runs what the other environment runs, in exactly those versions,
 but for those given by --set. Hostname, expiry and external stores (somebody's
-data) are not taken over.`,
+data) are not taken over.
+
+With --seed-from its stores begin with another environment's data, masked as
+--mask says and verified before anything runs.`,
 		Example: `  landfall env create staging --blueprint shop
   landfall env create pr-1 --from staging --set web=1.4.2 --ttl 8h
+  landfall env create pr-2 --from staging --seed-from staging --mask rules.yaml
   landfall env create load --blueprint shop --cluster big --quota cpu=8,memory=16Gi --dry-run`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,6 +76,8 @@ func addCreateFlags(c *command.Context, cmd *cobra.Command, flags *createFlags) 
 	cmd.Flags().StringVar(&flags.cluster, "cluster", "", "`name` of the cluster to run on; by default \"local\"")
 	cmd.Flags().StringVar(&flags.targetNS, "target-namespace", "", "`namespace` on the cluster; by default NAME")
 	cmd.Flags().StringSliceVar(&flags.quota, "quota", nil, "`RESOURCE=AMOUNT,…` that the whole environment may use, as in cpu=4,memory=8Gi,pods=20")
+	cmd.Flags().StringVar(&flags.stage, "stage", "", "`stage` of it: production, staging, test or development; by default production where the name says so")
+	flags.seed.add(c, cmd)
 	cmd.Flags().BoolVar(&flags.adopt, "adopt", false, "take over a namespace and objects that exist already and are not ours")
 	cmd.RegisterFlagCompletionFunc("cluster", ask.CompleteClusters(c))
 }
@@ -168,6 +176,10 @@ func choose(env *v1alpha1.Environment, flags createFlags) error {
 	}
 	if flags.ttl > 0 {
 		env.Spec.TTL = &metav1.Duration{Duration: flags.ttl}
+	}
+	env.Spec.Stage = v1alpha1.Stage(flags.stage)
+	if err := flags.seed.choose(env); err != nil {
+		return err
 	}
 	return chooseQuota(env, flags.quota)
 }

@@ -31,6 +31,9 @@ const (
 	shutdownTime = 20 * time.Second
 )
 
+// imageVariable names the image of this program, which Jobs run.
+const imageVariable = "LANDFALL_IMAGE"
+
 // service is everything that runs.
 type service struct {
 	manager ctrl.Manager
@@ -51,6 +54,7 @@ func newServer(ctx context.Context, config *rest.Config, f *flags, getenv func(s
 	err = controller.Setup(ctx, manager, controller.Options{
 		Pool: pool, Resolver: version.New(version.Options{Mirrors: mirrors}), OpenStore: server.Open,
 		Concurrency: f.concurrency, Registerer: metrics.Registry, Reached: crash,
+		Image: getenv(imageVariable),
 	})
 	if err == nil {
 		err = addLogs(manager, pool, f)

@@ -66,6 +66,9 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 		}
 		s.env.Status.Inventory = nil
 	}
+	if err := r.endSeed(ctx, s); err != nil || len(s.blockers) > 0 {
+		return err
+	}
 	if err := r.removeStores(ctx, s); err != nil {
 		return waiting(v1alpha1.ReasonStoreNotReady, retrySoon, err)
 	}

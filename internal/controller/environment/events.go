@@ -43,7 +43,11 @@ func (r *Reconciler) announce(s *scope) {
 		told = k.announced == reason
 		k.announced = reason
 	})
+	kind := warning
+	if reason == v1alpha1.ReasonSeeding {
+		kind = normal // it takes its time
+	}
 	if !told && reason != "" {
-		r.event(s, warning, reason, "Reconcile", "%s", text)
+		r.event(s, kind, reason, "Reconcile", "%s", text)
 	}
 }

@@ -106,6 +106,9 @@ func (r *Reconciler) gatherBlueprint(ctx context.Context, s *scope) (*wanted, er
 	if err != nil {
 		return nil, waiting(v1alpha1.ReasonStoreNotReady, retrySoon, err)
 	}
+	if err := r.seed(ctx, s); err != nil {
+		return nil, err
+	}
 	in := environment.Input{Blueprint: bp, Environment: s.env, Cluster: s.cluster, Secrets: secrets, Stores: stores}
 	return &wanted{hash: in.Hash(), input: in, needs: needs}, nil
 }

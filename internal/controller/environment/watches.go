@@ -38,6 +38,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, obj
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("environment").
 		For(&v1alpha1.Environment{}, builder.WithPredicates(asked())).
+		Owns(&v1alpha1.DataCopy{}).
 		Watches(&v1alpha1.Blueprint{}, r.using(indexBlueprint), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Cluster{}, r.using(indexCluster), builder.WithPredicates(reachabilityChanged())).
 		WatchesMetadata(secret, handler.EnqueueRequestsFromMapFunc(r.usingSecret), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).

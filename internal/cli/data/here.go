@@ -1,0 +1,168 @@
+package data
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/batch"
+	"github.com/landfall-dev/landfall/internal/datacopy/engines"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// folder keeps what a copy by this machine leaves: job.json (with the addresses
+// as they were given, for resume, hence for nobody else to read), a journal for
+// each store, state.json and the evidence.
+type folder string
+
+// copies is where the folders are: below $XDG_STATE_HOME.
+func copies(c *command.Context) (string, error) {
+	state := c.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("finding the folder of copies: %w", err)
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "landfall", "copies"), nil
+}
+
+func folderOf(c *command.Context, name string) (folder, error) {
+	all, err := copies(c)
+	if err == nil && (name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".")) {
+		err = fault.New(fault.Invalid, "`landfall data status` shows the names.", "the name %q is no copy's", name)
+	}
+	return folder(filepath.Join(all, name)), err
+}
+
+func (f folder) path(file string) string { return filepath.Join(string(f), file) }
+
+// read decodes a file of the folder; an absent one leaves value as it is.
+func (f folder) read(file string, value any) error {
+	text, err := os.ReadFile(f.path(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, value)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", f.path(file), err)
+	}
+	return nil
+}
+
+// write replaces a file of the folder as a whole, readable by its owner only.
+func (f folder) write(file string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(string(f), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(f.path(file+".new"), append(text, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(f.path(file+".new"), f.path(file))
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", f.path(file), err)
+	}
+	return nil
+}
+
+func (f folder) journal(store string) (datacopy.Journal, error) {
+	return datacopy.OpenJournal(f.path(store + ".journal"))
+}
+
+// clear forgets an earlier copy.
+func (f folder) clear() error {
+	if err := os.RemoveAll(string(f)); err != nil {
+		return fmt.Errorf("forgetting the earlier copy: %w", err)
+	}
+	return nil
+}
+
+// runHere does a job in this process. A copy that was not finished goes on; a
+// finished one begins anew.
+func runHere(ctx context.Context, c *command.Context, job batch.Job, anew bool) (batch.State, error) {
+	options := batch.Options{Engines: engines.For, Reporter: c.Progress(), Clock: c.Clock, Track: &batch.Tracker{}}
+	if job.Action != batch.Copy {
+		return batch.Run(ctx, job, options)
+	}
+	f, err := folderOf(c, job.Name)
+	if err != nil {
+		return batch.State{}, err
+	}
+	if err := f.prepare(c, job, anew); err != nil {
+		return batch.State{}, err
+	}
+	options.Journal = f.journal
+	state, err := batch.Run(ctx, job, options)
+	if ctx.Err() != nil {
+		return state, fmt.Errorf("interrupted: what was copied so far stays, `landfall data resume %s` goes on: %w", job.Name, context.Canceled)
+	}
+	if writing := f.conclude(state); err == nil {
+		err = writing
+	}
+	return state, err
+}
+
+// prepare writes down the job, so that resume knows it.
+func (f folder) prepare(c *command.Context, job batch.Job, anew bool) error {
+	var before batch.State
+	if err := f.read(batch.StateFile, &before); err != nil {
+		return err
+	}
+	unfinished, err := os.Stat(f.path(batch.JobFile))
+	if finished := before.Phase == batch.PhaseSucceeded || before.Phase == batch.PhaseDifferent; anew || finished {
+		if err := f.clear(); err != nil {
+			return err
+		}
+	} else if err == nil && unfinished != nil {
+		c.Progress().Note("%s was not finished: going on where it stopped (--anew begins anew)", job.Name)
+	}
+	job.Key = "" // asked for again
+	return f.write(batch.JobFile, job)
+}
+
+// conclude keeps state and evidence. The addresses are needed no more once all
+// is done.
+func (f folder) conclude(state batch.State) error {
+	if err := f.write(batch.StateFile, state); err != nil {
+		return err
+	}
+	if err := writeEvidence(state, f.path(batch.EvidenceHTML)); err != nil {
+		return err
+	}
+	if err := writeEvidence(state, f.path(batch.EvidenceJSON)); err != nil {
+		return err
+	}
+	if state.Phase == batch.PhaseSucceeded {
+		return os.Remove(f.path(batch.JobFile))
+	}
+	return nil
+}
+
+// writeEvidence writes JSON where the file's name says so, else a page.
+func writeEvidence(state batch.State, path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing evidence: %w", err)
+	}
+	write := state.Evidence().WriteHTML
+	if strings.HasSuffix(path, ".json") {
+		write = state.Evidence().WriteJSON
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return fmt.Errorf("writing evidence to %s: %w", path, err)
+	}
+	return nil
+}
