@@ -1,31 +1,25 @@
 package redis_test
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 )
 
 // startRedis runs a server of its own until the test ends.
-func startRedis(t testing.TB, extra ...string) datacopy.Address {
+func startRedis(t *testing.T, options ...string) datacopy.Address {
 	t.Helper()
-	port := freePort(t)
-	launch(t, port, extra...)
-	return address(t, "redis://127.0.0.1:"+port)
+	return address(t, storetest.Redis(t, options...).URL)
 }
 
-func address(t testing.TB, text string) datacopy.Address {
+func address(t *testing.T, text string) datacopy.Address {
 	t.Helper()
 	a, err := datacopy.ParseAddress(text)
 	if err != nil {
@@ -34,65 +28,18 @@ func address(t testing.TB, text string) datacopy.Address {
 	return a
 }
 
-// launch starts a server on a port and gives what kills it.
-func launch(t testing.TB, port string, extra ...string) (kill func()) {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("needs redis-server: hack/prerequisites.sh installs it")
-	}
-	dir := t.TempDir()
-	log := filepath.Join(dir, "log")
-	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--logfile", log}, extra...)
-	cmd := exec.Command(program, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	kill = func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	}
-	t.Cleanup(kill)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			conn.Close()
-			return kill
-		}
-	}
-	t.Fatalf("redis-server does not listen on port %s; see %s", port, log)
-	return nil
-}
-
-// freePort reserves a port whose cluster bus (10000 above) exists too.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := listener.Addr().(*net.TCPAddr).Port
-		listener.Close()
-		if port < 55000 {
-			return strconv.Itoa(port)
-		}
-	}
-}
-
 // startCluster runs a cluster of three masters.
-func startCluster(t testing.TB) datacopy.Address {
+func startCluster(t *testing.T) datacopy.Address {
 	t.Helper()
-	ports := make([]string, 3)
-	for i := range ports {
-		ports[i] = freePort(t)
-		launch(t, ports[i], "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
-	}
+	nodes, buses := make([]datacopy.Address, 3), make([]string, 3)
 	ctx := t.Context()
-	for i, port := range ports {
-		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+	for i := range nodes {
+		buses[i] = storetest.FreePort(t)
+		nodes[i] = startRedis(t, "--cluster-enabled", "yes", "--cluster-port", buses[i])
+	}
+	_, port, _ := strings.Cut(nodes[0].Host(), ":")
+	for i, node := range nodes {
+		client := redis.NewClient(&redis.Options{Addr: node.Host(), Password: node.Password()})
 		defer client.Close()
 		from, to := i*16384/3, (i+1)*16384/3-1
 		if err := client.ClusterAddSlotsRange(ctx, from, to).Err(); err != nil {
@@ -101,19 +48,20 @@ func startCluster(t testing.TB) datacopy.Address {
 		if err := client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := client.ClusterMeet(ctx, "127.0.0.1", ports[0]).Err(); err != nil {
+		if err := client.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", port, buses[0]).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, port := range ports {
-		awaitCluster(ctx, t, port)
+	for _, node := range nodes {
+		awaitCluster(t, node)
 	}
-	return address(t, "redis://127.0.0.1:"+ports[0])
+	return nodes[0]
 }
 
-func awaitCluster(ctx context.Context, t testing.TB, port string) {
+func awaitCluster(t *testing.T, node datacopy.Address) {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+	ctx := t.Context()
+	client := redis.NewClient(&redis.Options{Addr: node.Host(), Password: node.Password()})
 	defer client.Close()
 	var info string
 	for range 1500 {
@@ -127,14 +75,14 @@ func awaitCluster(ctx context.Context, t testing.TB, port string) {
 }
 
 // open gives a client, for a cluster one that follows redirections.
-func open(t testing.TB, a datacopy.Address) redis.UniversalClient {
+func open(t *testing.T, a datacopy.Address) redis.UniversalClient {
 	t.Helper()
-	single := redis.NewClient(&redis.Options{Addr: a.Host(), DB: database(a), MaxRetries: -1})
+	single := redis.NewClient(&redis.Options{Addr: a.Host(), Password: a.Password(), DB: database(a), MaxRetries: -1})
 	t.Cleanup(func() { single.Close() })
 	if info := single.InfoMap(t.Context(), "cluster").Val(); info["Cluster"]["cluster_enabled"] != "1" {
 		return single
 	}
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{a.Host()}})
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{a.Host()}, Password: a.Password()})
 	t.Cleanup(func() { cluster.Close() })
 	return cluster
 }
@@ -146,7 +94,7 @@ func database(a datacopy.Address) int {
 
 // fill puts keys of every type into a store, below a prefix, and gives their
 // number: small and large, with and without expiry, with odd names.
-func fill(t testing.TB, client redis.UniversalClient, prefix string) int {
+func fill(t *testing.T, client redis.UniversalClient, prefix string) int {
 	t.Helper()
 	ctx := t.Context()
 	do := func(args ...any) {
@@ -184,7 +132,7 @@ func fill(t testing.TB, client redis.UniversalClient, prefix string) int {
 }
 
 // fillLarge makes keys that are copied in parts.
-func fillLarge(t testing.TB, client redis.UniversalClient, in func(string) string, soon int64) int {
+func fillLarge(t *testing.T, client redis.UniversalClient, in func(string) string, soon int64) int {
 	t.Helper()
 	ctx := t.Context()
 	pipe := client.Pipeline()
@@ -206,7 +154,7 @@ func fillLarge(t testing.TB, client redis.UniversalClient, in func(string) strin
 	return 6
 }
 
-func fillStreams(t testing.TB, client redis.UniversalClient, in func(string) string) int {
+func fillStreams(t *testing.T, client redis.UniversalClient, in func(string) string) int {
 	t.Helper()
 	ctx := t.Context()
 	must := func(err error) {

@@ -15,8 +15,11 @@ const Secret = servers.PasswordInURL
 // MariaDB starts a real MariaDB with further options of mariadbd.
 func MariaDB(t *testing.T, options ...string) *Server { return servers.StartMariaDB(t, options...) }
 
-// Redis starts a real Redis and gives its address.
-func Redis(t *testing.T) string { return servers.Redis(t) }
+// Redis starts a real Redis with further options of redis-server.
+func Redis(t *testing.T, options ...string) *Server { return servers.StartRedis(t, options...) }
 
-// VersityGW starts a real S3 server over a folder and gives its address.
-func VersityGW(t *testing.T) string { return servers.VersityGW(t) }
+// VersityGW starts a real S3 server over a folder.
+func VersityGW(t *testing.T) *Server { return servers.StartVersityGW(t) }
+
+// FreePort gives a port of 127.0.0.1 that nothing listened on just now.
+func FreePort(t *testing.T) string { return servers.FreePort(t) }

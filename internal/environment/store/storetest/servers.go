@@ -78,21 +78,29 @@ func systemTables(t *testing.T, root string) string {
 }
 
 // Redis starts a real Redis for the test, as MariaDB does.
-func Redis(t *testing.T) string {
+func Redis(t *testing.T) string { return StartRedis(t).URL }
+
+// StartRedis is Redis with further options of redis-server.
+func StartRedis(t *testing.T, options ...string) *Server {
 	root := packages(t, "redis-server", "busybox-static")
 	dir, port := t.TempDir(), FreePort(t)
 	acl := filepath.Join(dir, "users.acl")
 	if err := os.WriteFile(acl, []byte("user default on >"+password+" ~* &* +@all\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, port, inRoot(root, "usr/bin/redis-server",
-		"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--aclfile", acl))
-	return "redis://:" + PasswordInURL + "@127.0.0.1:" + port
+	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--aclfile", acl}, options...)
+	server := &Server{URL: "redis://:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
+	server.run = func() { server.kill = start(t, port, inRoot(root, "usr/bin/redis-server", args...)) }
+	server.run()
+	return server
 }
 
 // VersityGW starts a real versitygw over a folder, as MariaDB does. The
 // program is the one that $LANDFALL_VERSITYGW names, or the one on PATH.
-func VersityGW(t *testing.T) string {
+func VersityGW(t *testing.T) string { return StartVersityGW(t).URL + "&users=versitygw" }
+
+// StartVersityGW is VersityGW for tests that stop the server.
+func StartVersityGW(t *testing.T) *Server {
 	program := os.Getenv("LANDFALL_VERSITYGW")
 	if program == "" {
 		found, err := exec.LookPath("versitygw")
@@ -102,10 +110,14 @@ func VersityGW(t *testing.T) string {
 		program = found
 	}
 	data, iam, port := t.TempDir(), t.TempDir(), FreePort(t)
-	cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", data)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
-	start(t, port, cmd)
-	return "s3://root:" + PasswordInURL + "@127.0.0.1:" + port + "?tls=false&users=versitygw"
+	server := &Server{URL: "s3://root:" + PasswordInURL + "@127.0.0.1:" + port + "?tls=false", Dir: data}
+	server.run = func() {
+		cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", data)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
+		server.kill = start(t, port, cmd)
+	}
+	server.run()
+	return server
 }
 
 func packages(t *testing.T, names ...string) string {

@@ -1,0 +1,388 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/progress"
+)
+
+const (
+	// uploadsUnit is where the journal has uploads in parts that are not ended.
+	uploadsUnit = "#uploads"
+	// frontierChunk is the journal's entry of how far the listing is copied.
+	frontierChunk = "objects"
+	// atEnd is the position behind the last object; keys are at "k" + key.
+	atEnd = "end"
+	atKey = "k"
+)
+
+// copier is one copy under way.
+type copier struct {
+	req      datacopy.Request
+	plan     *datacopy.Plan
+	journal  datacopy.Journal
+	from, to *bucket
+	names    *datacopy.Names
+	options  options
+	limiter  *datacopy.Limiter
+	retry    datacopy.Retry
+	retries  atomic.Int64
+	workers  int
+	// onServer says that the server copies by itself.
+	onServer atomic.Bool
+	buffers  sync.Pool
+	lost     lost
+	step     progress.Step
+	expected int64
+
+	done, sent, bytes, skipped, removed atomic.Int64
+	// ours is when the target was marked, by its server's clock: what is equal
+	// and younger was copied by an earlier run of this copy.
+	ours    time.Time
+	resumed bool
+}
+
+// connect opens both sides.
+func (e *Engine) connect(ctx context.Context, req datacopy.Request, options options) (*copier, error) {
+	c := &copier{req: req, options: options, limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: defaultWorkers}
+	c.retry = e.retry
+	c.retry.Passing, c.retry.Count = passing, &c.retries
+	c.buffers.New = func() any { return new(bytes.Buffer) }
+	if req.Parallel > 0 {
+		c.workers = min(req.Parallel, maxWorkers)
+	}
+	var err error
+	if c.names, err = req.Names(); err != nil {
+		return nil, err
+	}
+	if c.from, err = open(ctx, req.From, c.workers); err != nil {
+		return nil, err
+	}
+	if c.to, err = open(ctx, req.To, c.workers); err != nil {
+		return nil, err
+	}
+	c.onServer.Store(sameServer(req.From, req.To) && !options.stream)
+	return c, nil
+}
+
+// Copy is part of datacopy.Engine.
+func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.Plan, journal datacopy.Journal, reporter progress.Reporter) (*datacopy.Result, error) {
+	result := &datacopy.Result{Started: time.Now().UTC()}
+	if err := plan.Check(req); err != nil {
+		return result, err
+	}
+	options, err := readOptions(req.Options)
+	if err != nil {
+		return result, err
+	}
+	c, err := e.connect(ctx, req, options)
+	if err != nil {
+		return result, err
+	}
+	c.plan, c.journal = plan, journal
+	for _, unit := range plan.Units {
+		c.step, c.expected = reporter.Step(unit.Name), unit.Count
+		err := c.run(ctx, unit)
+		c.report(result, unit)
+		if err != nil {
+			c.step.Fail(err)
+			return result, fmt.Errorf("copying %s: %w", unit.Name, err)
+		}
+		c.step.Done("%d objects", c.sent.Load())
+	}
+	return result, nil
+}
+
+func (c *copier) report(result *datacopy.Result, unit datacopy.Unit) {
+	result.Units = append(result.Units, datacopy.UnitResult{
+		Name: unit.Name, Count: c.sent.Load(), Bytes: c.bytes.Load(), Chunks: int(c.sent.Load()),
+		Skipped: int(c.skipped.Load()), Removed: c.removed.Load(), Duration: time.Since(result.Started),
+	})
+	result.Duration, result.Workers = time.Since(result.Started), c.workers
+	result.Retries, result.Throttled = c.retries.Load(), c.limiter.Waited()
+	if n := c.lost.tags.Load(); n > 0 {
+		result.NotKept = append(result.NotKept, fmt.Sprintf("tags of %d objects: the key may not read them", n))
+	}
+	if n := c.lost.etags.Load(); n > 0 {
+		result.NotKept = append(result.NotKept, fmt.Sprintf("ETags of %d objects: the server makes others of the same contents", n))
+	}
+}
+
+// run copies the bucket.
+func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
+	frontier := datacopy.NewFrontier(c.journal, unit.Name, frontierChunk, atEnd)
+	known := frontier.Done()
+	if known.Note == atEnd {
+		c.skipped.Add(known.Count)
+		return c.unmark(ctx)
+	}
+	for _, do := range []func(context.Context) error{c.mark, c.clearUploads} {
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	c.skipped.Add(known.Count)
+	c.done.Add(known.Count)
+	if err := c.copyAll(ctx, frontier, strings.TrimPrefix(known.Note, atKey)); err != nil {
+		return err
+	}
+	return c.unmark(ctx)
+}
+
+// mark says in the target that it is incomplete. The mark of an earlier run of
+// the same copy stays, with its time.
+func (c *copier) mark(ctx context.Context) error {
+	since, marked, err := c.marked(ctx)
+	if err != nil {
+		return err
+	}
+	if marked {
+		out, err := c.to.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.to.name, Key: c.markKey()})
+		if err == nil && out.Metadata["plan"] == c.plan.ID {
+			c.ours, c.resumed = since, true
+			return nil
+		}
+	}
+	err = c.retry.Do(ctx, func(int) error {
+		_, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &c.to.name, Key: c.markKey(), Body: strings.NewReader(""), Metadata: map[string]string{"plan": c.plan.ID},
+		})
+		return err
+	})
+	return c.to.failed("writing the mark of an incomplete copy into", err)
+}
+
+func (c *copier) unmark(ctx context.Context) error {
+	err := c.retry.Do(ctx, func(int) error {
+		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: c.markKey()})
+		return err
+	})
+	return c.to.failed("removing the mark of an incomplete copy from", err)
+}
+
+// work is one thing for a worker to do.
+type work struct {
+	match
+	finished func() error
+}
+
+// copyAll goes through both listings and hands out what is to be done.
+func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after string) error {
+	todo := make(chan work, c.workers)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(todo)
+		source := &listing{bucket: c.from, retry: c.retry, after: after}
+		return matches(ctx, source, c.targetListing(after), func(found []match, until string, end bool) error {
+			return c.handOut(ctx, frontier, todo, found, position(until, end))
+		})
+	})
+	for range c.workers {
+		group.Go(func() error {
+			for w := range todo {
+				if err := c.carryOut(ctx, w); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func position(until string, end bool) string {
+	switch {
+	case end:
+		return atEnd
+	case until == "":
+		return ""
+	}
+	return atKey + until
+}
+
+// targetListing is nil where nothing of the target matters: it was empty.
+func (c *copier) targetListing(after string) *listing {
+	if c.plan.Mode != datacopy.Incremental && !c.plan.Replace && !c.resumed {
+		return nil
+	}
+	return &listing{bucket: c.to, retry: c.retry, after: after}
+}
+
+// handOut gives the workers what of a page is to be done.
+func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo chan<- work, found []match, until string) error {
+	due := found[:0]
+	var count, size int64
+	for _, m := range found {
+		if !c.meant(m) {
+			continue
+		}
+		if m.source != nil {
+			count++
+			size += m.source.size
+		}
+		if c.due(m) {
+			due = append(due, m)
+		} else if m.source != nil {
+			c.skipped.Add(1)
+			c.progress(1)
+		}
+	}
+	finished, listed := noop, noop
+	if until != "" {
+		stretch := frontier.Begin(until, len(due), count, size)
+		finished, listed = stretch.Part, stretch.Listed
+	}
+	for _, m := range due {
+		select {
+		case todo <- work{m, finished}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return listed()
+}
+
+func noop() error { return nil }
+
+// meant says whether an object is within include and exclude.
+func (c *copier) meant(m match) bool {
+	if m.source != nil {
+		return c.names.Has(m.source.key)
+	}
+	return c.names.Has(m.target.key)
+}
+
+// due says whether something is to be done about an object.
+func (c *copier) due(m match) bool {
+	switch {
+	case m.source == nil:
+		return c.removes()
+	case m.target == nil:
+		return true
+	case c.plan.Mode == datacopy.Incremental && c.req.Mask == nil:
+		return judge(m.source, m.target) != same
+	}
+	// What an earlier run of this copy brought.
+	return !c.resumed || m.target.modified.Before(c.ours) || judge(m.source, m.target) != same
+}
+
+// removes says that what only the target has is to go.
+func (c *copier) removes() bool {
+	if c.plan.Mode == datacopy.Incremental {
+		return c.req.Delete
+	}
+	return c.plan.Replace
+}
+
+func (c *copier) progress(n int64) {
+	done := c.done.Add(n)
+	c.step.Count(done, max(done, c.expected), "objects")
+}
+
+// carryOut copies or removes one object.
+func (c *copier) carryOut(ctx context.Context, w work) error {
+	if w.source == nil {
+		if err := c.remove(ctx, w.target.key); err != nil {
+			return err
+		}
+		return w.finished()
+	}
+	etag, err := c.copyObject(ctx, w.source)
+	if err != nil {
+		return err
+	}
+	if etag != "" {
+		c.sent.Add(1)
+		c.bytes.Add(w.source.size)
+		if etag != w.source.etag && c.req.Mask == nil {
+			c.lost.etags.Add(1)
+		}
+	}
+	c.progress(1)
+	return w.finished()
+}
+
+// remove removes an object of the target that the source does not have. It is
+// asked for once more: a listing that lacks an object is no reason.
+func (c *copier) remove(ctx context.Context, key string) error {
+	err := c.retry.Do(ctx, func(int) error {
+		_, err := c.from.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.from.name, Key: aws.String(c.from.prefix + key)})
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if !notFound(err) {
+		return c.from.failed(fmt.Sprintf("making sure that %q is gone from", key), err)
+	}
+	err = c.retry.Do(ctx, func(int) error {
+		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: aws.String(c.to.prefix + key)})
+		return err
+	})
+	if err != nil {
+		return c.to.failed(fmt.Sprintf("removing %q from", key), err)
+	}
+	c.removed.Add(1)
+	return nil
+}
+
+// mask gives what changes an object's contents, or nil.
+func (c *copier) mask(o *object) (datacopy.ValueMask, error) {
+	if c.req.Mask == nil {
+		return nil, nil
+	}
+	mask, err := c.req.Mask.Value(c.from.name, o.key)
+	if err != nil {
+		return nil, fmt.Errorf("masking %q: %w", o.key, err)
+	}
+	return mask, nil
+}
+
+// noteUpload puts an upload in parts into the journal, forgetUpload says that
+// it ended.
+func (c *copier) noteUpload(id, key string) error {
+	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id, Note: c.to.prefix + key})
+}
+
+func (c *copier) forgetUpload(id string) error {
+	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id})
+}
+
+// clearUploads puts away uploads that a crash left open.
+func (c *copier) clearUploads(ctx context.Context) error {
+	for entry := range c.journal.Entries(uploadsUnit) {
+		if entry.Note == "" {
+			continue
+		}
+		if err := c.abort(ctx, entry.Note, entry.Chunk); err != nil {
+			return err
+		}
+		if err := c.forgetUpload(entry.Chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abort puts an upload away, also when ctx has ended: its parts cost money and
+// are not seen in listings.
+func (c *copier) abort(ctx context.Context, key, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := c.to.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
+	if notFound(err) {
+		return nil
+	}
+	return c.to.failed(fmt.Sprintf("ending the upload of %q to", key), err)
+}

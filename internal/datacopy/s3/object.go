@@ -1,0 +1,374 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// errMoved says that an object changed between being listed and being read.
+var errMoved = errors.New("it changed meanwhile")
+
+// copyObject brings one object to the target and gives its ETag there. An
+// object that is gone meanwhile is none: "".
+func (c *copier) copyObject(ctx context.Context, o *object) (etag string, err error) {
+	if err := c.limiter.Wait(ctx, int(min(o.size, 1<<30))); err != nil {
+		return "", err
+	}
+	err = c.retry.Do(ctx, func(int) error {
+		etag, err = c.tryObject(ctx, o)
+		return err
+	})
+	switch {
+	case notFound(err) && codeOf(err) != "NoSuchBucket":
+		return "", nil
+	case err != nil:
+		return "", c.to.failed(fmt.Sprintf("copying %q to", o.key), err)
+	}
+	return etag, nil
+}
+
+func (c *copier) tryObject(ctx context.Context, o *object) (string, error) {
+	mask, err := c.mask(o)
+	if err != nil {
+		return "", err
+	}
+	if mask != nil {
+		return c.maskObject(ctx, o, mask)
+	}
+	// Some servers cannot copy what stands for a folder.
+	if c.onServer.Load() && !strings.HasSuffix(o.key, "/") {
+		etag, err := c.copyOnServer(ctx, o)
+		if !denied(err) {
+			return etag, err
+		}
+		// The target's key may write and not read the source; ours may.
+		c.onServer.Store(false)
+	}
+	if o.size > largestPut || partsOf(o.etag) > 0 {
+		return c.streamParts(ctx, o)
+	}
+	return c.stream(ctx, o)
+}
+
+// copyOnServer lets the server copy, with all that belongs to the object.
+func (c *copier) copyOnServer(ctx context.Context, o *object) (string, error) {
+	if o.size > largestPut || partsOf(o.etag) > 0 {
+		return c.copyPartsOnServer(ctx, o)
+	}
+	input := &s3.CopyObjectInput{
+		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key), CopySource: c.copySource(o),
+		CopySourceIfMatch: aws.String(quoted(o.etag)), StorageClass: c.class(o),
+	}
+	if !c.options.tags {
+		input.TaggingDirective, input.Tagging = types.TaggingDirectiveReplace, aws.String("")
+	}
+	out, err := c.to.client.CopyObject(ctx, input)
+	if err != nil {
+		return "", changed(err)
+	}
+	if out.CopyObjectResult == nil {
+		return "", errors.New("the server's answer is empty")
+	}
+	return unquote(aws.ToString(out.CopyObjectResult.ETag)), nil
+}
+
+// changed recognises the answer to a condition that no longer holds.
+func changed(err error) error {
+	if codeOf(err) == "PreconditionFailed" {
+		return fault.New(fault.Failed, "Copy again in the incremental mode.", "%w", errMoved)
+	}
+	return err
+}
+
+func quoted(etag string) string { return `"` + etag + `"` }
+
+// copySource is the source as a header holds it.
+func (c *copier) copySource(o *object) *string {
+	path := strings.Split(c.from.name+"/"+c.from.prefix+o.key, "/")
+	for i, part := range path {
+		path[i] = url.PathEscape(part)
+	}
+	// A plus is a space to some servers, though not in a path.
+	return aws.String(strings.ReplaceAll(strings.Join(path, "/"), "+", "%2B"))
+}
+
+// class is the storage class to write; "" is the server's default.
+func (c *copier) class(o *object) types.StorageClass {
+	if c.options.storageClass != "" {
+		return types.StorageClass(c.options.storageClass)
+	}
+	if o.class == types.StorageClassStandard {
+		return ""
+	}
+	return o.class
+}
+
+// stream reads an object and writes it meanwhile, in one piece.
+func (c *copier) stream(ctx context.Context, o *object) (string, error) {
+	out, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
+	})
+	if err != nil {
+		return "", changed(err)
+	}
+	defer out.Body.Close()
+	var body io.Reader = out.Body
+	if o.size <= smallObject {
+		buffer := c.buffers.Get().(*bytes.Buffer)
+		defer c.buffers.Put(buffer)
+		buffer.Reset()
+		if n, err := io.Copy(buffer, out.Body); err != nil || n != o.size {
+			return "", short(err, n, o.size)
+		}
+		body = bytes.NewReader(buffer.Bytes())
+	}
+	return c.put(ctx, o, propertiesOf(out), body, o.size)
+}
+
+// short says that fewer bytes came than were announced.
+func short(err error, got, want int64) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%d of %d bytes came: %w", got, want, io.ErrUnexpectedEOF)
+}
+
+// put writes an object in one piece.
+func (c *copier) put(ctx context.Context, o *object, p *properties, body io.Reader, size int64) (string, error) {
+	tags, err := c.readTags(ctx, o, p)
+	if err != nil {
+		return "", err
+	}
+	out, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key), Body: body, ContentLength: aws.Int64(size),
+		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
+		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires, //nolint:staticcheck // kept as it is
+		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
+	}, unsigned)
+	if err != nil {
+		return "", err
+	}
+	return unquote(aws.ToString(out.ETag)), nil
+}
+
+// unsigned leaves the body out of the signature, so that it is not read twice;
+// the ETag tells whether it arrived.
+func unsigned(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+// maskObject reads an object, masks it, and writes what came of it.
+func (c *copier) maskObject(ctx context.Context, o *object, mask datacopy.ValueMask) (string, error) {
+	masked, p, err := c.readMasked(ctx, o, mask)
+	if err != nil {
+		return "", err
+	}
+	return c.put(ctx, o, p, bytes.NewReader(masked), int64(len(masked)))
+}
+
+// readMasked gives the contents of an object as they are sent.
+func (c *copier) readMasked(ctx context.Context, o *object, mask datacopy.ValueMask) ([]byte, *properties, error) {
+	if o.size > wholeObject {
+		return nil, nil, fault.New(fault.Refused, "Exclude the object, or keep it with a rule.",
+			"masking %q: it has %d bytes, more than a mask can hold", o.key, o.size)
+	}
+	out, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
+	})
+	if err != nil {
+		return nil, nil, changed(err)
+	}
+	defer out.Body.Close()
+	contents, err := io.ReadAll(io.LimitReader(out.Body, wholeObject))
+	if err != nil || int64(len(contents)) != o.size {
+		return nil, nil, short(err, int64(len(contents)), o.size)
+	}
+	masked, err := mask.Mask("", contents, &datacopy.Scratch{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("masking %q: %w", o.key, err)
+	}
+	return masked, propertiesOf(out), nil
+}
+
+// layout is how an object was uploaded.
+type layout struct {
+	parts    int
+	partSize int64
+}
+
+// layoutOf finds out in which parts an object was uploaded, so that it can be
+// written in the same and keep its ETag. All parts but the last are of one
+// size, or the ETag will differ, which is found out then.
+func (c *copier) layoutOf(ctx context.Context, b *bucket, o *object) (layout, error) {
+	parts := partsOf(o.etag)
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &b.name, Key: aws.String(b.prefix + o.key), PartNumber: aws.Int32(1), IfMatch: aws.String(quoted(o.etag)),
+	})
+	if notFound(err) || statusOf(err) == 412 {
+		return layout{}, changed(err)
+	}
+	first := int64(0)
+	if err == nil && parts > 0 {
+		first = aws.ToInt64(out.ContentLength)
+	}
+	fits := func(size int64) bool { return size > 0 && (o.size+size-1)/size == int64(parts) }
+	if fits(first) {
+		return layout{parts, first}, nil
+	}
+	size := int64(defaultPart)
+	for (o.size+size-1)/size > mostParts {
+		size *= 2
+	}
+	return layout{int((o.size + size - 1) / size), size}, nil
+}
+
+// rangeOf is the part's first and last byte.
+func (l layout) rangeOf(part int, size int64) (first, last int64) {
+	first = int64(part-1) * l.partSize
+	return first, min(first+l.partSize, size) - 1
+}
+
+// copyPartsOnServer lets the server copy part by part.
+func (c *copier) copyPartsOnServer(ctx context.Context, o *object) (string, error) {
+	return c.inParts(ctx, o, func(ctx context.Context, upload *s3.CreateMultipartUploadOutput, part int, l layout) (*string, error) {
+		first, last := l.rangeOf(part, o.size)
+		out, err := c.to.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			Bucket: upload.Bucket, Key: upload.Key, UploadId: upload.UploadId, PartNumber: aws.Int32(int32(part)),
+			CopySource: c.copySource(o), CopySourceIfMatch: aws.String(quoted(o.etag)), CopySourceRange: aws.String(byteRange(first, last)),
+		})
+		if err != nil {
+			return nil, changed(err)
+		}
+		if out.CopyPartResult == nil {
+			return nil, errors.New("the server's answer is empty")
+		}
+		return out.CopyPartResult.ETag, nil
+	})
+}
+
+// streamParts reads and writes part by part.
+func (c *copier) streamParts(ctx context.Context, o *object) (string, error) {
+	return c.inParts(ctx, o, func(ctx context.Context, upload *s3.CreateMultipartUploadOutput, part int, l layout) (*string, error) {
+		first, last := l.rangeOf(part, o.size)
+		in, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
+			Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)), Range: aws.String(byteRange(first, last)),
+		})
+		if err != nil {
+			return nil, changed(err)
+		}
+		defer in.Body.Close()
+		out, err := c.to.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: upload.Bucket, Key: upload.Key, UploadId: upload.UploadId, PartNumber: aws.Int32(int32(part)),
+			Body: in.Body, ContentLength: aws.Int64(last - first + 1),
+		}, unsigned)
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+}
+
+func byteRange(first, last int64) string {
+	return "bytes=" + strconv.FormatInt(first, 10) + "-" + strconv.FormatInt(last, 10)
+}
+
+// partCopy brings one part and gives its ETag.
+type partCopy func(ctx context.Context, upload *s3.CreateMultipartUploadOutput, part int, l layout) (*string, error)
+
+// inParts uploads an object in the parts that the source has. Whatever goes
+// wrong, no parts are left lying in the target.
+func (c *copier) inParts(ctx context.Context, o *object, bring partCopy) (etag string, err error) {
+	l, err := c.layoutOf(ctx, c.from, o)
+	if err != nil {
+		return "", err
+	}
+	upload, err := c.beginParts(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, c.endParts(ctx, upload, err == nil))
+	}()
+	completed, err := c.allParts(ctx, upload, l, bring)
+	if err != nil {
+		return "", &settledError{err}
+	}
+	out, err := c.to.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: upload.Bucket, Key: upload.Key, UploadId: upload.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed},
+	})
+	if err != nil {
+		return "", err
+	}
+	return unquote(aws.ToString(out.ETag)), nil
+}
+
+// allParts brings parts, a few at a time, each again when that may help.
+func (c *copier) allParts(ctx context.Context, upload *s3.CreateMultipartUploadOutput, l layout, bring partCopy) ([]types.CompletedPart, error) {
+	completed := make([]types.CompletedPart, l.parts)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(partsAtOnce)
+	for part := 1; part <= l.parts; part++ {
+		group.Go(func() error {
+			return c.retry.Do(ctx, func(int) error {
+				tag, err := bring(ctx, upload, part, l)
+				completed[part-1] = types.CompletedPart{ETag: tag, PartNumber: aws.Int32(int32(part))}
+				return err
+			})
+		})
+	}
+	return completed, group.Wait()
+}
+
+// beginParts starts an upload and notes it in the journal, so that a run after
+// a crash can put it away.
+func (c *copier) beginParts(ctx context.Context, o *object) (*s3.CreateMultipartUploadOutput, error) {
+	head, err := c.from.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
+	})
+	if err != nil {
+		return nil, changed(err)
+	}
+	p := propertiesOfHead(head)
+	tags, err := c.readTags(ctx, o, p)
+	if err != nil {
+		return nil, err
+	}
+	upload, err := c.to.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key),
+		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
+		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires, //nolint:staticcheck // kept as it is
+		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Not every server repeats them.
+	upload.Bucket, upload.Key = &c.to.name, aws.String(c.to.prefix+o.key)
+	return upload, c.noteUpload(aws.ToString(upload.UploadId), o.key)
+}
+
+// endParts puts an upload that failed away, also when ctx has ended.
+func (c *copier) endParts(ctx context.Context, upload *s3.CreateMultipartUploadOutput, complete bool) error {
+	if !complete {
+		if err := c.abort(ctx, aws.ToString(upload.Key), aws.ToString(upload.UploadId)); err != nil {
+			return err
+		}
+	}
+	return c.forgetUpload(aws.ToString(upload.UploadId))
+}

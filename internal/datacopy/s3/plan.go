@@ -1,0 +1,129 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+)
+
+const (
+	// counted is how many objects a plan counts; more would make planning as
+	// slow as listing everything.
+	counted = 50_000
+	// objectsASecond and bytesASecond are what modest servers manage, for the
+	// estimate of how long a copy takes.
+	objectsASecond = 800
+	bytesASecond   = 150 << 20
+)
+
+// Plan is part of datacopy.Engine.
+func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan, error) {
+	options, err := readOptions(req.Options)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.connect(ctx, req, options)
+	if err != nil {
+		return nil, err
+	}
+	plan := datacopy.NewPlan(req)
+	unit, err := c.census(ctx, c.from)
+	if err != nil {
+		return nil, err
+	}
+	if req.Mask != nil {
+		unit.Masked = []string{"objects that a rule names"}
+	}
+	plan.Units = append(plan.Units, unit)
+	if err := c.planTarget(ctx, plan); err != nil {
+		return nil, err
+	}
+	if len(req.Subset) > 0 {
+		plan.Blockers = append(plan.Blockers, "S3 knows no predicates: choose objects by include and exclude")
+	}
+	if req.MaxThreadsRunning > 0 || req.MaxReplicaLag > 0 {
+		plan.Warnings = append(plan.Warnings, "S3 has no threads or lag to watch: limit the bytes a second instead")
+	}
+	if !options.tags {
+		plan.NotKept = append(plan.NotKept, "tags, as asked for")
+	}
+	plan.NotKept = append(plan.NotKept, "earlier versions and access lists of objects")
+	plan.Estimate = time.Duration(unit.Count)*time.Second/objectsASecond + time.Duration(unit.Bytes)*time.Second/bytesASecond
+	return plan, nil
+}
+
+// census counts objects and bytes; a large bucket's count is a lower bound.
+func (c *copier) census(ctx context.Context, b *bucket) (datacopy.Unit, error) {
+	unit := datacopy.Unit{Name: c.from.name, Noun: "objects"}
+	l := &listing{bucket: b, retry: c.retry}
+	seen := 0
+	for p := range l.pages(ctx) {
+		if p.err != nil {
+			return unit, p.err
+		}
+		for _, o := range p.objects {
+			if c.names.Has(o.key) {
+				unit.Count++
+				unit.Bytes += o.size
+			}
+		}
+		if seen += len(p.objects); seen >= counted {
+			unit.Estimate = true
+			unit.Warnings = append(unit.Warnings, fmt.Sprintf("there are more than the %d objects that were counted", seen))
+			break
+		}
+	}
+	unit.Chunks = int(unit.Count/pageSize) + 1
+	return unit, nil
+}
+
+// planTarget says what of the target would be lost.
+func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
+	_, err := c.to.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.to.name})
+	if notFound(err) {
+		plan.Blockers = append(plan.Blockers, fmt.Sprintf("the bucket %s does not exist: make it first", c.to.name))
+		return nil
+	}
+	found, err := c.census(ctx, c.to)
+	if err != nil || found.Count == 0 {
+		return err
+	}
+	holds := fmt.Sprintf("bucket %s holds %d objects, %d bytes", c.to.name, found.Count, found.Bytes)
+	if found.Estimate {
+		holds = fmt.Sprintf("bucket %s holds more than %d objects", c.to.name, found.Count)
+	}
+	_, marked, err := c.marked(ctx)
+	switch {
+	case err != nil:
+		return err
+	case marked:
+		plan.Warnings = append(plan.Warnings, holds+" of a copy that did not end: they are overwritten")
+	default:
+		plan.Overwrites = append(plan.Overwrites, holds)
+	}
+	return nil
+}
+
+func (c *copier) markKey() *string { return aws.String(c.to.prefix + markName) }
+
+// marked says whether the target is marked as incomplete, and since when by
+// the clock of its server.
+func (c *copier) marked(ctx context.Context) (since time.Time, marked bool, err error) {
+	var out *s3.HeadObjectOutput
+	err = c.retry.Do(ctx, func(int) error {
+		out, err = c.to.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.to.name, Key: c.markKey()})
+		return err
+	})
+	if notFound(err) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, c.to.failed("looking for an earlier copy in", err)
+	}
+	return aws.ToTime(out.LastModified), true, nil
+}
