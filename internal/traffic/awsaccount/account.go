@@ -7,11 +7,15 @@
 package awsaccount
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -81,8 +85,30 @@ func ofProfile(profile string) string {
 func Limited(cfg aws.Config, limits ...*Limits) aws.Config {
 	cfg = cfg.Copy()
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = awshttp.NewBuildableClient()
+	}
+	cfg.HTTPClient = wholeBodies{cfg.HTTPClient}
 	for _, l := range limits {
 		cfg.APIOptions = append(cfg.APIOptions, l.install)
 	}
 	return cfg
+}
+
+// wholeBodies hands requests on with bodies that nobody closes. The SDK closes a
+// body as soon as the answer begins; when that is quick, as an emulator's on the
+// same machine is, net/http may still be at the body's end and then takes the
+// connection for broken.
+type wholeBodies struct{ aws.HTTPClient }
+
+func (c wholeBodies) Do(req *http.Request) (*http.Response, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return c.HTTPClient.Do(req)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return c.HTTPClient.Do(req)
 }

@@ -75,7 +75,7 @@ func (a *AWS) Config() aws.Config {
 		Region:       "eu-west-1",
 		BaseEndpoint: aws.String(a.server.URL),
 		Credentials:  credentials.NewStaticCredentialsProvider("AKIATEST", "secret", ""),
-		HTTPClient:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		HTTPClient:   a.server.Client(),
 	})
 }
 
