@@ -22,7 +22,7 @@ func (c *column) travel(mariadb bool) {
 		c.Large, c.Load = true, "CONVERT(@v USING utf8mb4)"
 	case "uuid", "inet4", "inet6":
 		// As bytes they would be read as the binary form.
-		c.Expr, c.Load = "CAST("+quoted+" AS CHAR)", "CONVERT(@v USING ascii)"
+		c.Expr, c.Load = "CAST("+quoted+" AS CHAR CHARACTER SET latin1)", "CONVERT(@v USING latin1)"
 	case "blob", "mediumblob", "longblob", "text", "mediumtext", "longtext", "tinyblob", "tinytext":
 		c.Large = c.Data[0] == 'm' || c.Data[0] == 'l' || c.Data == "blob" || c.Data == "text"
 	case "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection", "geometry", "vector":
@@ -73,7 +73,7 @@ func (c *column) literal(value []byte) (string, error) {
 		if strings.ContainsAny(string(value), "'\\") {
 			return "", fmt.Errorf("the value of %s cannot be quoted", c.Name)
 		}
-		return "'" + string(value) + "'", nil
+		return "_latin1 '" + string(value) + "'", nil
 	}
 	charset := c.Charset
 	if charset == "" {
@@ -85,10 +85,14 @@ func (c *column) literal(value []byte) (string, error) {
 	return "_" + charset + " 0x" + hex.EncodeToString(value), nil
 }
 
-// digested is the column's part of the digest.
-func (c *column) digested() string {
-	if c.Large {
+// digested is the column's part of the digest; as bytes where the character
+// sets of columns differ.
+func (c *column) digested(bytes bool) string {
+	switch {
+	case c.Large:
 		return "CRC32(" + c.Expr + ")"
+	case bytes && c.Charset != "":
+		return "CAST(" + c.Expr + " AS BINARY)"
 	}
 	return c.Expr
 }

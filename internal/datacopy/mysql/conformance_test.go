@@ -117,4 +117,3 @@ func (r *rows) Add(t *testing.T, address datacopy.Address, number int) string {
 	run(t, connectTo(t, address), fmt.Sprintf("INSERT INTO people VALUES (%d, %d, 'added', NULL)", number*3, number%5))
 	return key(number)
 }
-

@@ -145,9 +145,16 @@ func (c *copier) connectTarget(ctx context.Context) (*wire.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, "SET SESSION foreign_key_checks = 0, unique_checks = 0"); err != nil {
-		conn.Close()
-		return nil, err
+	statements := []string{"SET SESSION foreign_key_checks = 0"}
+	if c.to.binlogFormat != "STATEMENT" {
+		// Without locks on gaps workers do not stand in each other's way.
+		statements = append(statements, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+	}
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("preparing the session at %s: %w", c.to.address, err)
+		}
 	}
 	return conn, nil
 }

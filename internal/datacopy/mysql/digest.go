@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -49,8 +50,9 @@ func parseDigest(text string) (digest, error) {
 // the values between '#', and of which are NULL. Its twin is encoder.crc.
 func rowDigest(columns []*column) string {
 	var values, nulls []string
+	mixed := mixesCharsets(columns)
 	for _, c := range columns {
-		values = append(values, c.digested())
+		values = append(values, c.digested(mixed))
 		if c.Nullable {
 			nulls = append(nulls, "ISNULL("+name(c.Name)+")")
 		}
@@ -59,6 +61,19 @@ func rowDigest(columns []*column) string {
 		values = append(values, "CONCAT("+strings.Join(nulls, ",")+")")
 	}
 	return "CRC32(CONCAT_WS('#'," + strings.Join(values, ",") + "))"
+}
+
+// mixesCharsets says that the columns' texts are in several character sets,
+// which a server would convert to one, or refuse to.
+func mixesCharsets(columns []*column) bool {
+	first := ""
+	for _, c := range columns {
+		if c.Charset != "" && first != "" && c.Charset != first {
+			return true
+		}
+		first = cmp.Or(first, c.Charset)
+	}
+	return false
 }
 
 // digestOf lets a server compute the digest of the rows of a condition.

@@ -28,7 +28,8 @@ type server struct {
 	// collations are those that the server knows.
 	collations map[string]bool
 	readOnly   bool
-	lowerCase  int
+	// binlogFormat is STATEMENT, ROW or MIXED.
+	binlogFormat string
 }
 
 const dialTimeout = 10 * time.Second
@@ -128,7 +129,7 @@ func (s *server) connectError(err error) error {
 
 // ask finds out what the server is and can do.
 func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
-	rows, err := conn.All(ctx, "SELECT VERSION(), @@local_infile, @@max_allowed_packet, @@read_only, @@lower_case_table_names")
+	rows, err := conn.All(ctx, "SELECT VERSION(), @@local_infile, @@max_allowed_packet, @@read_only, @@binlog_format")
 	if err != nil {
 		return fmt.Errorf("asking the %s %s what it is: %w", s.side, s.address, err)
 	}
@@ -137,7 +138,7 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 	s.localInfile = row[1].Value == "1"
 	s.maxPacket, _ = strconv.ParseInt(row[2].Value, 10, 64)
 	s.readOnly = row[3].Value != "0"
-	s.lowerCase, _ = strconv.Atoi(row[4].Value)
+	s.binlogFormat = row[4].Value
 	if s.mariadb && !s.atLeast(10, 4, 0) || !s.mariadb && !s.atLeast(5, 7, 0) {
 		return fault.New(fault.Refused, "", "copying data: the %s %s is too old (%s); MariaDB 10.4, MySQL 5.7 or newer is needed", s.side, s.address, row[0])
 	}

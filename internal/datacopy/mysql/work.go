@@ -404,9 +404,34 @@ func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l
 	return w.copier.limiter.Wait(ctx, unpaid)
 }
 
+// count makes sure that chunks left no row out between them: all rows of the
+// snapshot, counted without ranges, are those of the chunks.
+func (w *worker) count(ctx context.Context, u *unit) error {
+	var rows, chunks int64
+	for entry := range w.copier.journal.Entries(u.table.Name) {
+		rows += entry.Count
+		chunks++
+	}
+	if chunks < 2 {
+		return nil
+	}
+	counted, err := w.source.All(ctx, "SELECT COUNT(*) FROM "+name(u.table.Name)+where(u.table.Where))
+	if err != nil {
+		return fmt.Errorf("counting rows: %w", err)
+	}
+	if number(counted[0][0]) != rows {
+		return fmt.Errorf("the source has %s rows, the chunks have %d: ranges of the key (%s) do not mean what they should; exclude the table and report this",
+			counted[0][0].Value, rows, strings.Join(u.table.Key, ", "))
+	}
+	return nil
+}
+
 // index builds what indexes were left out, and ends the table.
 func (w *worker) index(ctx context.Context, u *unit) error {
 	if err := w.connected(ctx); err != nil {
+		return err
+	}
+	if err := w.count(ctx, u); err != nil {
 		return err
 	}
 	u.step.Update("building indexes")
