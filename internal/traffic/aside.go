@@ -119,6 +119,8 @@ func sleep(ctx context.Context, until <-chan time.Time) bool {
 // hearFirst takes what was said while nobody listened: that comes before any
 // decision.
 func (r *run) hearFirst(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, wordsEvery)
+	defer cancel()
 	r.given = r.p.HeardWords
 	words, err := r.Journal.Words(ctx, r.given)
 	if err == nil && len(words) > 0 {

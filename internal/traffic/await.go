@@ -17,9 +17,14 @@ func (r *run) do(ctx context.Context, timeout time.Duration, op func(context.Con
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- op(ctx) }()
+	pulse := time.NewTicker(pulseEvery)
+	defer pulse.Stop()
 	interrupted := false
 	for {
+		r.fence.beat()
 		select {
+		case <-pulse.C:
+			continue
 		case err := <-done:
 			if interrupted {
 				return errInterrupted
@@ -62,8 +67,12 @@ func (r *run) mustReturn() bool {
 func (r *run) await(ctx context.Context, until time.Time) {
 	timer := time.NewTimer(max(until.Sub(r.Now()), 0))
 	defer timer.Stop()
+	pulse := time.NewTicker(pulseEvery)
+	defer pulse.Stop()
 	for {
+		r.fence.beat()
 		select {
+		case <-pulse.C:
 		case <-ctx.Done():
 			return
 		case <-timer.C:

@@ -213,3 +213,39 @@ func TestWhatCannotRunIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestAProcessThatWasAwayAsksBeforeItWrites lets the clock jump, as a process
+// sees it that was stopped, just when a guard fails.
+func TestAProcessThatWasAwayAsksBeforeItWrites(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(map[bool]string{false: "nobody took over", true: "another took over"}[taken], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(shop())
+				var away atomic.Int64
+				r.Now = func() time.Time { return time.Now().Add(time.Duration(away.Load())) }
+				type end struct {
+					p   Progress
+					err error
+				}
+				ended := make(chan end, 1)
+				go func() { p, err := r.Run(t.Context()); ended <- end{p, err} }()
+				r.awaitWeight(t, 5)
+				time.Sleep(time.Second)
+				if taken {
+					r.journal.mu.Lock()
+					r.journal.p.Epoch++
+					r.journal.mu.Unlock()
+				}
+				away.Store(int64(time.Minute))
+				r.guard.say(bad)
+				got := <-ended
+				if taken && (!errors.Is(got.err, ErrTakenOver) || r.router.highest() != 5) {
+					t.Errorf("Run: %v, and the router has %d %%; want it taken over, and 5 %% as the other left it", got.err, r.router.highest())
+				}
+				if !taken && (got.err != nil || got.p.Phase != Reverted || r.router.highest() != None) {
+					t.Errorf("Run: %v, it ends %s with %d %%; want Reverted with none", got.err, got.p.Phase, r.router.highest())
+				}
+			})
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -205,7 +206,9 @@ func highestOf(t *testing.T, router fileRouter) Weight {
 
 func killed(t *testing.T, folder string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledProcess$")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestKilledProcess$")
 	cmd.Env = append(os.Environ(), killFolder+"="+folder)
 	return cmd
 }
@@ -226,5 +229,41 @@ func killSoon(t *testing.T, folder string) {
 	}
 	if err := cmd.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("the process: %v\n%s", err, output.String())
+	}
+}
+
+// TestAProcessThatWasStoppedCannotWrite stops a process in the middle, lets
+// another one complete the migration, and lets the first go on in a world in
+// which its guard fails.
+func TestAProcessThatWasStoppedCannotWrite(t *testing.T) {
+	t.Parallel()
+	router := fileRouter{folder: t.TempDir()}
+	old := killed(t, router.folder)
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for highestOf(t, router) < 20 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	signal := func(s syscall.Signal) {
+		if err := old.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	stopped := time.Now()
+	if output, err := killed(t, router.folder).CombinedOutput(); err != nil {
+		t.Fatalf("the process that took over: %v\n%s", err, output)
+	}
+	if err := os.WriteFile(router.bad(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(absentAfter + time.Second - time.Since(stopped))
+	signal(syscall.SIGCONT)
+	if err := old.Wait(); err == nil {
+		t.Error("the process that was stopped ended well: it has not seen that it was taken over")
+	}
+	if highest := highestOf(t, router); highest != All {
+		t.Errorf("it wrote %d %% over the other's 100 %%", highest)
 	}
 }

@@ -75,7 +75,7 @@ func newRun(e *Executor, p Progress) *run {
 		Executor:  &with,
 		d:         with.Definition.WithDefaults(),
 		p:         p,
-		fence:     &fence{epoch: p.Epoch, permission: with.Permission},
+		fence:     &fence{epoch: p.Epoch, permission: with.Permission, now: with.Now},
 		attention: newAttention(),
 		saver:     newSaver(with.Journal, with.Reached, p),
 		inbox:     make(chan Reading, MaxGuards),
@@ -116,6 +116,10 @@ func (r *run) loop(ctx context.Context) error {
 		if err := r.mayGoOn(ctx); err != nil {
 			return err
 		}
+		if r.fence.wasAbsent() {
+			r.askAgain(ctx)
+			continue
+		}
 		if r.lookDue() {
 			r.look(ctx)
 		}
@@ -141,7 +145,8 @@ func (r *run) mayGoOn(ctx context.Context) error {
 	if r.saver.takenOver() {
 		r.fence.stop(ErrTakenOver)
 	}
-	return r.fence.allowed()
+	r.fence.beat()
+	return r.fence.lost()
 }
 
 // now is the world as Next sees it.

@@ -12,8 +12,6 @@ import (
 type saver struct {
 	journal Journal
 	reached func(Point)
-	// first is what the journal had at the beginning.
-	first Progress
 	// done says that something was saved; lost is closed when another process has
 	// taken over.
 	done chan struct{}
@@ -50,7 +48,7 @@ func (t *ticket) wait(ctx context.Context) error {
 
 func newSaver(journal Journal, reached func(Point), saved Progress) *saver {
 	return &saver{
-		journal: journal, reached: reached, first: saved, offered: saved,
+		journal: journal, reached: reached, offered: saved,
 		done: make(chan struct{}, 1), lost: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 }
