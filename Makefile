@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec clean prerequisites example
+.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -67,6 +67,10 @@ bench-logs: build ## Log lines a second against stern
 bench-spec: build ## Host specs against Serverspec and goss, fleets, a full capture
 	@hack/prerequisites.sh ruby-serverspec
 	go run ./bench/spec
+
+bench-migration: build ## A migration under load: lost requests, reaction, 200 at once
+	@hack/prerequisites.sh haproxy
+	go run ./bench/migration
 
 ##### Tidy
 

@@ -102,7 +102,7 @@ func (b *bench) kubectlRollback(ctx context.Context, namespace string) (time.Dur
 		all[i] = fmt.Sprintf("deployment/part%d", i)
 	}
 	set := append([]string{"-n", namespace, "set", "image"}, all...)
-	if _, err := b.run(ctx, b.kubectl, nil, append(set, "*="+b.image+":2")...); err != nil {
+	if _, err := b.Run(ctx, b.kubectl, append(set, "*="+b.image+":2")...); err != nil {
 		return 0, err
 	}
 	if err := b.kubectlStatus(ctx, namespace, all); err != nil {
@@ -110,7 +110,7 @@ func (b *bench) kubectlRollback(ctx context.Context, namespace string) (time.Dur
 	}
 	return timed(func() error {
 		undo := append([]string{"-n", namespace, "rollout", "undo"}, all...)
-		if _, err := b.run(ctx, b.kubectl, nil, undo...); err != nil {
+		if _, err := b.Run(ctx, b.kubectl, undo...); err != nil {
 			return err
 		}
 		return b.kubectlStatus(ctx, namespace, all)
@@ -121,7 +121,7 @@ func (b *bench) kubectlRollback(ctx context.Context, namespace string) (time.Dur
 // would.
 func (b *bench) kubectlStatus(ctx context.Context, namespace string, deployments []string) error {
 	args := append([]string{"-n", namespace, "rollout", "status", "--timeout=2m"}, deployments...)
-	_, err := b.run(ctx, b.kubectl, nil, args...)
+	_, err := b.Run(ctx, b.kubectl, args...)
 	return err
 }
 
@@ -134,10 +134,10 @@ func (b *bench) kubectlCreate(ctx context.Context, namespace string, manifest []
 	if err := b.createNamespace(ctx, namespace); err != nil {
 		return err
 	}
-	if _, err := b.run(ctx, b.kubectl, manifest, "apply", "-f", "-"); err != nil {
+	if err := b.apply(ctx, manifest); err != nil {
 		return err
 	}
-	_, err := b.run(ctx, b.kubectl, nil, "-n", namespace, "wait", "--for=condition=Available", "--timeout=2m", "deployment", "--all")
+	_, err := b.Run(ctx, b.kubectl, "-n", namespace, "wait", "--for=condition=Available", "--timeout=2m", "deployment", "--all")
 	return err
 }
 
@@ -148,7 +148,7 @@ func (b *bench) remove(ctx context.Context, environment, namespace string) error
 	if namespace == "" {
 		return nil
 	}
-	_, err := b.run(ctx, b.kubectl, nil, "delete", "namespace", namespace)
+	_, err := b.Run(ctx, b.kubectl, "delete", "namespace", namespace)
 	return err
 }
 
@@ -156,17 +156,17 @@ func (b *bench) remove(ctx context.Context, environment, namespace string) error
 // namespace, as one YAML stream without that namespace itself.
 func (b *bench) manifest(ctx context.Context, environment, namespace string) ([]byte, error) {
 	var env v1alpha1.Environment
-	if err := b.client.Get(ctx, client.ObjectKey{Namespace: project, Name: environment}, &env); err != nil {
+	if err := b.Client.Get(ctx, client.ObjectKey{Namespace: project, Name: environment}, &env); err != nil {
 		return nil, err
 	}
 	var rel v1alpha1.Release
-	if err := b.client.Get(ctx, client.ObjectKey{Namespace: project, Name: env.Status.Release}, &rel); err != nil {
+	if err := b.Client.Get(ctx, client.ObjectKey{Namespace: project, Name: env.Status.Release}, &rel); err != nil {
 		return nil, err
 	}
 	var chunks [][]byte
 	for _, name := range rel.Spec.Contents {
 		var secret corev1.Secret
-		if err := b.client.Get(ctx, client.ObjectKey{Namespace: project, Name: name}, &secret); err != nil {
+		if err := b.Client.Get(ctx, client.ObjectKey{Namespace: project, Name: name}, &secret); err != nil {
 			return nil, err
 		}
 		chunks = append(chunks, secret.Data[release.ContentKey])

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"github.com/landfall-dev/landfall/bench/bar"
+	"github.com/landfall-dev/landfall/bench/cluster"
 	"log"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,9 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -37,10 +34,9 @@ const (
 
 // usage is what the controllers have used so far, and for what.
 type usage struct {
-	memory   float64 // bytes resident
-	requests float64 // to the API server
-	ready    int     // environments, of those created last
-	took     time.Duration
+	cluster.Usage
+	ready int // environments, of those created last
+	took  time.Duration
 }
 
 // measureScale creates few and then many environments at once on simulated
@@ -53,7 +49,7 @@ func (b *bench) measureScale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	idle, err := b.usage(ctx)
+	idle, err := b.Usage(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,35 +65,35 @@ func (b *bench) measureScale(ctx context.Context) error {
 	return b.reportRest(ctx)
 }
 
-func reportScale(idle, afterFew, afterMany usage, many float64) {
-	amongFew := (afterFew.requests - idle.requests) / few
-	amongMany := (afterMany.requests - afterFew.requests) / many
+func reportScale(idle cluster.Usage, afterFew, afterMany usage, many float64) {
+	amongFew := (afterFew.Requests - idle.Requests) / few
+	amongMany := (afterMany.Requests - afterFew.Requests) / many
 	bar.AtLeast("env-scale-ready", float64(afterMany.ready), "environments", many)
 	fmt.Printf("env-scale: %d of %.0f environments of %d components ready after %s; %.0f requests an environment among %d, %.0f among %.0f\n",
 		afterMany.ready, many, components, afterMany.took.Round(time.Second), amongFew, few, amongMany, many)
 	fmt.Printf("env-scale: controller memory %.0f MiB idle, %.0f MiB with %d, %.0f MiB with %.0f more\n",
-		mebi(idle.memory), mebi(afterFew.memory), few, mebi(afterMany.memory), many)
+		idle.Memory, afterFew.Memory, few, afterMany.Memory, many)
 	bar.AtMost("env-scale-requests-growth", amongMany/amongFew, "x", flat)
-	perEnvironment := mebi(afterMany.memory-afterFew.memory) / many
+	perEnvironment := (afterMany.Memory - afterFew.Memory) / many
 	bar.AtMost("env-scale-memory", perEnvironment, "MiB/environment", 1.5)
 }
 
 // reportRest measures what all those environments cost while nothing happens.
 func (b *bench) reportRest(ctx context.Context) error {
 	const rest = time.Minute
-	before, err := b.usage(ctx)
+	before, err := b.Usage(ctx)
 	if err != nil {
 		return err
 	}
 	if err := sleep(ctx, rest); err != nil {
 		return err
 	}
-	after, err := b.usage(ctx)
+	after, err := b.Usage(ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("env-scale: at rest %.1f requests an environment and minute\n",
-		(after.requests-before.requests)/float64(b.opts.many+few))
+		(after.Requests-before.Requests)/float64(b.opts.many+few))
 	return nil
 }
 
@@ -115,7 +111,7 @@ func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, er
 				ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fmt.Sprintf("%s-%d", prefix, i)},
 				Spec:       v1alpha1.EnvironmentSpec{Blueprint: blueprint},
 			}
-			if err := b.client.Create(ctx, env); err != nil {
+			if err := b.Client.Create(ctx, env); err != nil {
 				return err
 			}
 		}
@@ -125,9 +121,8 @@ func (b *bench) createMany(ctx context.Context, prefix string, n int) (usage, er
 	if err != nil {
 		return usage{}, err
 	}
-	used, err := b.usage(ctx)
-	used.ready, used.took = ready, took
-	return used, err
+	used, err := b.Usage(ctx)
+	return usage{Usage: used, ready: ready, took: took}, err
 }
 
 // waitReady gives how many of n environments are ready in the end.
@@ -149,7 +144,7 @@ func (b *bench) waitReady(ctx context.Context, prefix string, n int) (int, error
 
 func (b *bench) countReady(ctx context.Context, prefix string) (ready int, err error) {
 	var list v1alpha1.EnvironmentList
-	err = b.client.List(ctx, &list, client.InNamespace(project))
+	err = b.Client.List(ctx, &list, client.InNamespace(project))
 	for i := range list.Items {
 		env := &list.Items[i]
 		if strings.HasPrefix(env.Name, prefix+"-") && meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionReady) {
@@ -162,7 +157,7 @@ func (b *bench) countReady(ctx context.Context, prefix string) (ready int, err e
 // simulateNodes runs KWOK against the cluster and cordons the real nodes.
 func (b *bench) simulateNodes(ctx context.Context) (stop func(), err error) {
 	install := exec.CommandContext(ctx, "go", "install", kwokModule)
-	install.Env = append(os.Environ(), "GOBIN="+b.dir)
+	install.Env = append(os.Environ(), "GOBIN="+b.Dir)
 	if out, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building KWOK: %w: %s", err, out)
 	}
@@ -188,15 +183,15 @@ func (b *bench) startKWOK(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(b.dir, "stages.yaml")
+	config := filepath.Join(b.Dir, "stages.yaml")
 	if err := os.WriteFile(config, stages, 0o600); err != nil {
 		return nil, err
 	}
-	output, err := os.Create(filepath.Join(b.dir, "kwok.log"))
+	output, err := os.Create(filepath.Join(b.Dir, "kwok.log"))
 	if err != nil {
 		return nil, err
 	}
-	kwok := exec.CommandContext(ctx, filepath.Join(b.dir, "kwok"), "--kubeconfig", b.kubeconfig, "--config", config,
+	kwok := exec.CommandContext(ctx, filepath.Join(b.Dir, "kwok"), "--kubeconfig", b.Kubeconfig, "--config", config,
 		"--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40")
 	kwok.Stdout, kwok.Stderr = output, output
 	kwok.Cancel = func() error { return kwok.Process.Signal(syscall.SIGTERM) }
@@ -249,14 +244,14 @@ func kwokStages(ctx context.Context) ([]byte, error) {
 
 func (b *bench) cordonNodes(ctx context.Context) error {
 	var nodes corev1.NodeList
-	if err := b.client.List(ctx, &nodes); err != nil {
+	if err := b.Client.List(ctx, &nodes); err != nil {
 		return err
 	}
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		before := node.DeepCopy()
 		node.Spec.Unschedulable = true
-		if err := b.client.Patch(ctx, node, client.MergeFrom(before)); err != nil {
+		if err := b.Client.Patch(ctx, node, client.MergeFrom(before)); err != nil {
 			return err
 		}
 	}
@@ -271,41 +266,8 @@ func (b *bench) createSimulatedNode(ctx context.Context, name string) error {
 	node.Annotations = map[string]string{"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"}
 	node.Labels = map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
 	node.Status.Capacity, node.Status.Allocatable = capacity, capacity
-	return b.client.Create(ctx, node)
+	return b.Client.Create(ctx, node)
 }
-
-// usage reads the controllers' own metrics.
-func (b *bench) usage(ctx context.Context) (usage, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.metricsURL, nil)
-	if err != nil {
-		return usage{}, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return usage{}, fmt.Errorf("reading the controllers' metrics: %w", err)
-	}
-	defer response.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(response.Body)
-	if err != nil {
-		return usage{}, fmt.Errorf("reading the controllers' metrics: %w", err)
-	}
-	used := usage{memory: sum(families["process_resident_memory_bytes"]), requests: sum(families["rest_client_requests_total"])}
-	if used.memory == 0 || used.requests == 0 {
-		return usage{}, fmt.Errorf("reading the controllers' metrics: no memory or requests among %d families", len(families))
-	}
-	return used, nil
-}
-
-func sum(family *dto.MetricFamily) float64 {
-	total := 0.0
-	for _, metric := range family.GetMetric() {
-		total += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
-	}
-	return total
-}
-
-func mebi(bytes float64) float64 { return bytes / (1 << 20) }
 
 func sleep(ctx context.Context, d time.Duration) error {
 	select {

@@ -53,7 +53,7 @@ func main() {
 func run(ctx context.Context, opts options) (err error) {
 	b, err := setUp(ctx, opts)
 	if b != nil {
-		defer func() { err = cmp.Or(err, b.tearDown()) }()
+		defer func() { err = cmp.Or(err, b.Close()) }()
 	}
 	if err != nil {
 		return err

@@ -16,34 +16,22 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
-	"github.com/landfall-dev/landfall/internal/localcluster"
+	"github.com/landfall-dev/landfall/bench/cluster"
 )
 
-const (
-	clusterName = "bench-logs"
-	environment = "chatter"
-)
+const environment = "chatter"
 
 // bench is a cluster with pods that have printed, and both tools.
 type bench struct {
-	opts       options
-	dir        string
-	stern      string
-	kubeconfig string
-	image      string
-	client     client.Client
+	*cluster.Cluster
+	opts  options
+	stern string
+	image string
 }
 
 // side is one of the tools.
@@ -56,17 +44,16 @@ type side struct {
 // setUp makes everything ready. The bench it returns is to be torn down even
 // with an error.
 func setUp(ctx context.Context, opts options) (*bench, error) {
-	dir, err := os.MkdirTemp("", "landfall-bench-logs-")
+	c, err := cluster.Start(ctx, cluster.Options{Name: "bench-logs", Landfall: opts.landfall, Keep: opts.keep})
+	b := &bench{Cluster: c, opts: opts, stern: filepath.Join(c.Dir, "stern"), image: c.Registry + "/bench/chatter:1"}
 	if err != nil {
-		return nil, fmt.Errorf("making a folder to work in: %w", err)
+		return b, err
 	}
-	b := &bench{opts: opts, dir: dir, stern: filepath.Join(dir, "stern"), kubeconfig: filepath.Join(dir, "kubeconfig")}
 	steps := []struct {
 		name string
 		run  func(context.Context) error
 	}{
 		{"building stern " + opts.stern, b.buildStern},
-		{"creating the cluster", b.createCluster},
 		{"pushing the image", b.pushImage},
 		{"creating the environment", b.createEnvironment},
 		{"letting the pods print", b.startPods},
@@ -80,24 +67,13 @@ func setUp(ctx context.Context, opts options) (*bench, error) {
 	return b, nil
 }
 
-func (b *bench) tearDown() error {
-	if b.opts.keep {
-		log.Printf("keeping the cluster: export KUBECONFIG=%s LANDFALL_LOCAL_DIR=%s", b.kubeconfig, b.localDir())
-		return nil
-	}
-	_, err := b.run(context.Background(), "", b.opts.landfall, "local", "delete", clusterName)
-	return errors.Join(err, os.RemoveAll(b.dir))
-}
-
-func (b *bench) localDir() string { return filepath.Join(b.dir, "local") }
-
 // buildStern builds stern as published, with the dependencies it names.
 func (b *bench) buildStern(ctx context.Context) error {
 	if strings.ContainsRune(b.opts.stern, filepath.Separator) {
 		b.stern = b.opts.stern
 		return nil
 	}
-	module := filepath.Join(b.dir, "stern-module")
+	module := filepath.Join(b.Dir, "stern-module")
 	if err := os.MkdirAll(module, 0o750); err != nil {
 		return err
 	}
@@ -108,90 +84,41 @@ func (b *bench) buildStern(ctx context.Context) error {
 		{"get", "github.com/stern/stern@" + b.opts.stern},
 		{"build", "-ldflags", "-s -w", "-o", b.stern, "github.com/stern/stern"},
 	} {
-		if _, err := b.run(ctx, module, "go", args...); err != nil {
-			return err
+		build := exec.CommandContext(ctx, "go", args...)
+		build.Dir = module
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("building stern: %w: %s", err, out)
 		}
 	}
 	return nil
 }
 
-func (b *bench) createCluster(ctx context.Context) error {
-	out, err := b.run(ctx, "", b.opts.landfall, "local", "create", clusterName)
-	if err != nil {
-		return err
-	}
-	ready, err := localcluster.ParseReady(strings.TrimSpace(out))
-	if err != nil {
-		return err
-	}
-	b.image = ready.Registry + "/bench/chatter:1"
-	config, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
-	if err != nil {
-		return err
-	}
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return err
-	}
-	b.client, err = client.New(config, client.Options{Scheme: scheme})
-	return err
-}
-
 func (b *bench) pushImage(ctx context.Context) error {
-	binary := filepath.Join(b.dir, "chatter")
+	binary := filepath.Join(b.Dir, "chatter")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./bench/logs/chatter")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building chatter: %w: %s", err, out)
 	}
-	_, err := b.run(ctx, "", b.opts.landfall, "image", "push", binary, b.image, "--user", "1000")
+	_, err := b.Run(ctx, b.Landfall, "image", "push", binary, b.image, "--user", "1000")
 	return err
 }
 
 // createEnvironment makes what `landfall logs` looks up. No controller runs:
 // it would only take CPU from both sides.
 func (b *bench) createEnvironment(ctx context.Context) error {
-	files, err := filepath.Glob("config/crd/*.yaml")
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.Unmarshal(text, crd); err != nil {
-			return fmt.Errorf("reading %s: %w", file, err)
-		}
-		if err := b.client.Create(ctx, crd); err != nil {
-			return err
-		}
-	}
 	for _, object := range []client.Object{
-		&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "local"}},
 		&v1alpha1.Environment{
 			ObjectMeta: metav1.ObjectMeta{Name: environment, Namespace: corev1.NamespaceDefault},
 			Spec:       v1alpha1.EnvironmentSpec{Blueprint: "none"},
 		},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: environment}},
 	} {
-		if err := b.createServed(ctx, object); err != nil {
+		if err := b.Create(ctx, object); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// createServed creates an object whose kind may be served only in a moment.
-func (b *bench) createServed(ctx context.Context, object client.Object) error {
-	return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
-		err := b.client.Create(ctx, object)
-		if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-			return false, nil
-		}
-		return err == nil, err
-	})
 }
 
 // startPods waits until all lines are printed.
@@ -211,7 +138,7 @@ func (b *bench) startPods(ctx context.Context) error {
 			},
 		},
 	}
-	if err := b.client.Create(ctx, deployment); err != nil {
+	if err := b.Client.Create(ctx, deployment); err != nil {
 		return err
 	}
 	want := b.opts.pods * b.opts.lines
@@ -223,18 +150,12 @@ func (b *bench) startPods(ctx context.Context) error {
 
 // sternCommand shows all there is, with no cap on streams.
 func (b *bench) sternCommand(ctx context.Context) *exec.Cmd {
-	return b.command(ctx, b.stern, "--namespace", environment, "--no-follow", "--color", "never",
+	return b.Command(ctx, b.stern, "--namespace", environment, "--no-follow", "--color", "never",
 		"--max-log-requests", strconv.Itoa(b.opts.pods+10), ".*")
 }
 
 func (b *bench) landfallCommand(ctx context.Context) *exec.Cmd {
-	return b.command(ctx, b.opts.landfall, "logs", environment, "--color", "never")
-}
-
-func (b *bench) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = b.env()
-	return cmd
+	return b.Command(ctx, b.Landfall, "logs", environment, "--color", "never")
 }
 
 // count runs one side and says how long it took to bring all lines.
@@ -274,19 +195,4 @@ func lines(cmd *exec.Cmd) (n int, err error) {
 		return n, fmt.Errorf("%w: %s", err, stderr.String())
 	}
 	return n, nil
-}
-
-func (b *bench) run(ctx context.Context, folder, program string, args ...string) (string, error) {
-	cmd := b.command(ctx, program, args...)
-	cmd.Dir = folder
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, stderr.String())
-	}
-	return stdout.String(), nil
-}
-
-func (b *bench) env() []string {
-	return append(os.Environ(), "KUBECONFIG="+b.kubeconfig, "LANDFALL_LOCAL_DIR="+b.localDir())
 }
