@@ -20,9 +20,12 @@ const (
 	wordsEvery     = time.Second
 	// Health of the sides is asked for now and then, and before a raise unless
 	// it is fresh.
-	healthEvery   = 30 * time.Second
-	healthLasts   = 10 * time.Second
-	returnBackoff = 100 * time.Millisecond
+	healthEvery = 30 * time.Second
+	healthLasts = 10 * time.Second
+	// A return is tried again after returnBackoff at most, and is not kept waiting
+	// by a router that takes long to be read.
+	returnBackoff     = 100 * time.Millisecond
+	returnReadTimeout = 2 * time.Second
 )
 
 // run is one Executor at work. Its fields belong to the loop.
@@ -180,7 +183,9 @@ func (r *run) act(ctx context.Context, decision Decision) {
 		return
 	}
 	if r.Now().Before(r.retryAt) {
-		r.lookWithin(decision.Wait)
+		if !decision.Urgent { // a return is read back after each try
+			r.lookWithin(r.d.Interval)
+		}
 		r.await(ctx, r.retryAt)
 		return
 	}
@@ -342,8 +347,12 @@ func (r *run) lookWithin(wait time.Duration) {
 // look reads the weights and, now and then, the sides' health.
 func (r *run) look(ctx context.Context) {
 	r.lookAt = r.Now().Add(max(r.d.Interval, restInterval)) // Next says when earlier
+	timeout := readTimeout
+	if IsUrgent(ctx) {
+		timeout = returnReadTimeout
+	}
 	var state State
-	err := r.do(ctx, readTimeout, func(ctx context.Context) (err error) {
+	err := r.do(ctx, timeout, func(ctx context.Context) (err error) {
 		state, err = r.Router.Read(ctx)
 		return err
 	})
