@@ -32,6 +32,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/spec"
 	"github.com/landfall-dev/landfall/internal/cli/up"
 	"github.com/landfall-dev/landfall/internal/cli/version"
+	"github.com/landfall-dev/landfall/internal/cli/watchdog"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
@@ -88,7 +89,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
 	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c), load.New(c))
-	add(root, groupMoving, migrate.New(c), data.New(c))
+	add(root, groupMoving, migrate.New(c), watchdog.New(c), data.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root

@@ -54,7 +54,8 @@ func (b Binder) haproxy(ctx context.Context, m *v1alpha1.Migration, r *v1alpha1.
 		Instances: r.Instances, Backend: r.Backend,
 		Old: m.Spec.From.HAProxy.Servers, New: m.Spec.To.HAProxy.Servers,
 		OldName: m.Spec.From.Name, NewName: m.Spec.To.Name,
-		Owner: m.Namespace + "/" + m.Name, Token: strings.TrimSpace(string(secret[keyToken])),
+		// With its identity: one of the same name that comes later has other epochs.
+		Owner: fmt.Sprintf("%s/%s (%s)", m.Namespace, m.Name, m.UID), Token: strings.TrimSpace(string(secret[keyToken])), CA: secret[keyCA],
 	})
 	if err != nil {
 		return nil, err
@@ -62,8 +63,12 @@ func (b Binder) haproxy(ctx context.Context, m *v1alpha1.Migration, r *v1alpha1.
 	return router, nil
 }
 
-// keyToken is the key of a Secret that holds a token.
-const keyToken = "token"
+// Keys of a Secret for watchdogs: the token, and the authorities of their
+// certificates (optional).
+const (
+	keyToken = "token"
+	keyCA    = "ca.crt"
+)
 
 // secret reads a Secret of the migration's namespace; none is empty.
 func (b Binder) secret(ctx context.Context, m *v1alpha1.Migration, name string) (map[string][]byte, error) {
