@@ -57,16 +57,8 @@ func (w *worker) compare(ctx context.Context, keys [][]byte, large bool) ([]foun
 			return nil, err
 		}
 	}
-	for _, key := range append(unsure, masked...) {
-		what, err := w.compareByType(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		if what != "" {
-			differences = append(differences, found{key, what})
-		}
-	}
-	return differences, nil
+	byType, err := w.compareByType(ctx, append(unsure, masked...))
+	return append(differences, byType...), err
 }
 
 // comparePayloads gives the keys that differ for certain, and those whose
@@ -131,27 +123,84 @@ func readDump(w *wire, s *server, payload *[]byte) (expiry int64, has bool, err 
 	return expiry, has, err
 }
 
-// compareByType compares one key by its elements, as they are after masking.
-func (w *worker) compareByType(ctx context.Context, key []byte) (string, error) {
-	readings, err := w.open(ctx, [][]byte{key})
-	if err != nil || len(readings) == 0 {
-		return "", err
+// comparison is a key being compared by its elements, as they are after
+// masking.
+type comparison struct {
+	*reading
+	mate     *reading
+	distinct *distinct
+	// offset is where the part that was read begins.
+	offset  int64
+	changed bool
+}
+
+// compareByType compares keys by their elements, in rounds that cost one round
+// trip to each server for all keys.
+func (w *worker) compareByType(ctx context.Context, keys [][]byte) (differences []found, err error) {
+	for len(keys) > 0 {
+		n := min(len(keys), scanCount)
+		some, err := w.compareSome(ctx, keys[:n])
+		if err != nil {
+			return nil, err
+		}
+		differences = append(differences, some...)
+		keys = keys[n:]
 	}
-	r := readings[0]
-	mate, err := w.openMate(ctx, r)
+	return differences, nil
+}
+
+func (w *worker) compareSome(ctx context.Context, keys [][]byte) (differences []found, err error) {
+	readings, err := w.open(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	mates, err := w.openMates(ctx, readings)
+	if err != nil {
+		return nil, err
+	}
+	var all, open []*comparison
+	for i, r := range readings {
+		what, settled, err := w.compareHeads(ctx, r, mates[i])
+		if err != nil {
+			return nil, err
+		}
+		if what != "" {
+			differences = append(differences, found{r.key, what})
+		}
+		if !settled {
+			open = append(open, &comparison{reading: r, mate: mates[i], distinct: newDistinct(r)})
+		}
+	}
+	all = open
+	for len(open) > 0 {
+		if open, err = w.compareParts(ctx, open); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range all {
+		// With as many elements on both sides nothing of the target is left over.
+		if c.changed || c.mate.length != c.distinct.length(c.reading) {
+			differences = append(differences, found{c.key, datacopy.Changed})
+		}
+	}
+	return differences, nil
+}
+
+// compareHeads compares what is known of a key before its elements are read,
+// and all of a stream.
+func (w *worker) compareHeads(ctx context.Context, r, mate *reading) (what string, settled bool, err error) {
 	switch {
-	case err != nil:
-		return "", err
 	case mate.kind == typeNone && past(r.expiry):
-		return "", nil
+		return "", true, nil
 	case mate.kind == typeNone:
-		return datacopy.Missing, nil
+		return datacopy.Missing, true, nil
 	case mate.kind != r.kind, mate.expiry != r.expiry && w.exactExpiry():
-		return datacopy.Changed, nil
+		return datacopy.Changed, true, nil
 	case r.kind == typeStream:
-		return w.compareStream(ctx, r, mate)
+		what, err = w.compareStream(ctx, r, mate)
+		return what, true, err
 	}
-	return w.compareParts(ctx, r, mate)
+	return "", false, nil
 }
 
 // exactExpiry says that both servers tell when keys expire, to the
@@ -160,95 +209,109 @@ func (w *worker) exactExpiry() bool {
 	return w.copier.source.tellsExpiry() && w.copier.target.tellsExpiry()
 }
 
-// openMate begins the reading of a key's counterpart in the target.
-func (w *worker) openMate(ctx context.Context, r *reading) (*reading, error) {
+// openMates begins the reading of the keys' counterparts in the target.
+func (w *worker) openMates(ctx context.Context, readings []*reading) ([]*reading, error) {
 	server := w.copier.target
-	key := w.scope.toTarget(nil, r.key)
-	to, err := w.target.of(ctx, key)
-	if err != nil {
-		return nil, server.failed("connecting to", err)
+	mates, asked := make([]*reading, len(readings)), make([]*wire, len(readings))
+	for i, r := range readings {
+		key := w.scope.toTarget(nil, r.key)
+		to, err := w.target.of(ctx, key)
+		if err != nil {
+			return nil, server.failed("connecting to", err)
+		}
+		askKind(to, server, key)
+		mates[i], asked[i] = &reading{key: key}, to
 	}
-	askKind(to, server, key)
-	if err := to.flush(); err != nil {
+	if err := w.target.flush(); err != nil {
 		return nil, server.failed("reading from", err)
 	}
-	mate, _, err := readKind(to, server, key)
-	if err != nil {
-		return nil, server.failedKey("reading", key, err)
+	for i, to := range asked {
+		mate, _, err := readKind(to, server, mates[i].key)
+		if err != nil {
+			return nil, server.failedKey("reading", mates[i].key, err)
+		}
+		mates[i] = mate
+		if lengthOf[mate.kind] != "" {
+			mate.askLength(to)
+		}
 	}
-	if lengthOf[mate.kind] == "" {
-		return mate, nil
-	}
-	mate.askLength(to)
-	if err := to.flush(); err != nil {
+	if err := w.target.flush(); err != nil {
 		return nil, server.failed("reading from", err)
 	}
-	if err := mate.readLength(to, 0); err != nil {
-		return nil, server.failedKey("reading", key, err)
+	for i, to := range asked {
+		if lengthOf[mates[i].kind] == "" {
+			continue
+		}
+		if err := mates[i].readLength(to, 0); err != nil {
+			return nil, server.failedKey("reading", mates[i].key, err)
+		}
 	}
-	return mate, nil
+	return mates, nil
 }
 
-// compareParts reads a key in parts and looks each element up in the target.
-// With as many elements on both sides nothing of the target is left over.
-func (w *worker) compareParts(ctx context.Context, r, mate *reading) (string, error) {
-	distinct := newDistinct(r)
-	for !r.ended {
-		from, err := w.source.of(ctx, r.key)
-		if err != nil {
-			return "", w.copier.source.failed("connecting to", err)
+// compareParts reads a part of each key, looks its elements up in the target,
+// and gives the keys that have more.
+func (w *worker) compareParts(ctx context.Context, open []*comparison) (more []*comparison, err error) {
+	if err := w.readParts(ctx, open); err != nil {
+		return nil, err
+	}
+	server := w.copier.target
+	asked := make([]*wire, len(open))
+	for i, c := range open {
+		if len(c.elements) == 0 {
+			continue
 		}
-		offset := r.offset
-		r.ask(from)
-		if err := from.flush(); err != nil {
-			return "", w.copier.source.failed("reading from", err)
+		if asked[i], err = w.target.of(ctx, c.mate.key); err != nil {
+			return nil, server.failed("connecting to", err)
 		}
-		if err := r.read(from); err != nil {
-			return "", w.copier.source.failedKey("reading", r.key, err)
+		askSame(asked[i], c.reading, c.mate, c.offset)
+	}
+	if err := w.target.flush(); err != nil {
+		return nil, server.failed("reading from", err)
+	}
+	for i, c := range open {
+		if asked[i] != nil {
+			same, err := readAnswer(asked[i], c.reading)
+			if err != nil {
+				return nil, server.failedKey("reading", c.mate.key, err)
+			}
+			c.changed = c.changed || !same
 		}
-		if err := r.apply(&w.scratch); err != nil {
-			return "", err
-		}
-		distinct.add(r)
-		if r.kind == typeString {
-			r.sent += int64(len(r.elements[0]))
-		}
-		same, err := w.sameInTarget(ctx, r, mate, offset)
-		if err != nil {
-			return "", w.copier.target.failedKey("reading", mate.key, err)
-		}
-		if !same {
-			return datacopy.Changed, nil
+		if !c.ended && !c.changed {
+			more = append(more, c)
 		}
 	}
-	if mate.length != distinct.length(r) {
-		return datacopy.Changed, nil
-	}
-	return "", nil
+	return more, nil
 }
 
-// sameInTarget compares the part that was read.
-func (w *worker) sameInTarget(ctx context.Context, r, mate *reading, offset int64) (bool, error) {
-	if len(r.elements) == 0 {
-		return true, nil
+// readParts reads and masks the next part of each key.
+func (w *worker) readParts(ctx context.Context, open []*comparison) error {
+	server := w.copier.source
+	asked := make([]*wire, len(open))
+	for i, c := range open {
+		from, err := w.source.of(ctx, c.key)
+		if err != nil {
+			return server.failed("connecting to", err)
+		}
+		c.ask(from)
+		c.offset, asked[i] = c.reading.offset, from
 	}
-	to, err := w.target.of(ctx, mate.key)
-	if err != nil {
-		return false, err
+	if err := w.source.flush(); err != nil {
+		return server.failed("reading from", err)
 	}
-	askSame(to, r, mate, offset)
-	if err := to.flush(); err != nil {
-		return false, err
+	for i, c := range open {
+		if err := c.read(asked[i]); err != nil {
+			return server.failedKey("reading", c.key, err)
+		}
+		if err := c.apply(&w.scratch); err != nil {
+			return err
+		}
+		c.distinct.add(c.reading)
+		if c.kind == typeString {
+			c.sent += int64(len(c.elements[0]))
+		}
 	}
-	if r.kind == typeString {
-		value, _, err := to.bulk(nil)
-		return bytes.Equal(value, r.elements[0]), err
-	}
-	n, err := to.array()
-	if err != nil {
-		return false, err
-	}
-	return readSame(to, r, n)
+	return nil
 }
 
 // askSame requests from the target what a part of the source has.
@@ -276,6 +339,19 @@ func askSame(to *wire, r, mate *reading, offset int64) {
 	for i := 0; i < len(r.elements); i += every {
 		to.arg(r.elements[i])
 	}
+}
+
+// readAnswer reads what askSame asked for.
+func readAnswer(to *wire, r *reading) (bool, error) {
+	if r.kind == typeString {
+		value, _, err := to.bulk(nil)
+		return bytes.Equal(value, r.elements[0]), err
+	}
+	n, err := to.array()
+	if err != nil {
+		return false, err
+	}
+	return readSame(to, r, n)
 }
 
 // readSame reads all n answers, also after one that differs: others follow on

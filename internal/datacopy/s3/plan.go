@@ -31,6 +31,8 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	if err != nil {
 		return nil, err
 	}
+	// Nobody waits a minute to read that an address is wrong.
+	c.retry.Attempts = 3
 	plan := datacopy.NewPlan(req)
 	unit, err := c.census(ctx, c.from)
 	if err != nil {
