@@ -40,6 +40,7 @@ func Run(t *testing.T, h Harness) {
 		{"drains", testDrainer},
 		{"pinned requests", testPinner},
 		{"returns when nobody watches", testWatched},
+		{"a whole migration", testMigration},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, h) })
 	}
