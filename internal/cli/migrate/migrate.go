@@ -36,7 +36,7 @@ side stays ready until ` + "`landfall migrate finish`" + `.`,
 	},
 		newPlan(c), newStart(c), newStatus(c), newList(c),
 		newPause(c), newResume(c), newApprove(c), newAbort(c), newFinish(c),
-		newHistory(c), newEvidence(c))
+		newRehearse(c), newHistory(c), newEvidence(c))
 }
 
 // read gets the migration called name in the selected project.
