@@ -91,10 +91,19 @@ chapter "What the shop is made of: one blueprint for every stage"
 [ "$registry" = localhost:15000 ] || at_registry "$registry"
 run landfall apply -f "$blueprint"
 
-chapter "An environment, and a second one like it with one other version"
+chapter "An environment, with customers who trust it"
 run landfall env delete staging pr-1
 run landfall env create staging --blueprint shop
-run landfall env create pr-1 --from staging --set web=2 --ttl 8h
+run curl -s -X POST "$staging/orders/lamp" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=+49 170 1234567'
+run curl -s -X POST "$staging/orders/rope" -d name=Ben+Okri -d email=ben@example.net -d 'phone=0351 445566'
+run curl -s -X POST "$staging/orders/map" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=+49 170 1234567'
+
+chapter "A second one like it, with one other version, and with data that is nobody's"
+run landfall data mask check --from staging --mask examples/shop/mask.yaml
+run landfall env create pr-1 --from staging --set web=2 --ttl 8h --seed-from staging --mask examples/shop/mask.yaml
+run landfall data status pr-1-seed
+run curl -s "$staging/customers"
+run curl -s "$pr1/customers"
 run landfall env list
 expect 1 landfall env diff staging pr-1
 

@@ -29,6 +29,7 @@ func (s *shop) routes() http.Handler {
 	mux.HandleFunc("GET /{$}", s.handle(s.page))
 	mux.HandleFunc("GET /orders", s.handle(s.list))
 	mux.HandleFunc("POST /orders/{item}", s.handle(s.order))
+	mux.HandleFunc("GET /customers", s.handle(s.customers))
 	return mux
 }
 
@@ -102,7 +103,11 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("looking up %s: %w", item, err)
 	}
-	result, err := s.db.ExecContext(r.Context(), "INSERT INTO orders (item) VALUES (?)", item)
+	buyer, err := s.customer(r)
+	if err != nil {
+		return err
+	}
+	result, err := s.db.ExecContext(r.Context(), "INSERT INTO orders (item, customer) VALUES (?, ?)", item, buyer)
 	if err != nil {
 		return fmt.Errorf("taking the order: %w", err)
 	}

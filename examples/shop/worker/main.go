@@ -3,14 +3,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -68,13 +69,18 @@ func (w worker) run(ctx context.Context) {
 
 // send is safe to repeat.
 func (w worker) send(ctx context.Context, id string) error {
-	var item string
-	if err := w.db.QueryRowContext(ctx, "SELECT item FROM orders WHERE id = ?", id).Scan(&item); err != nil {
+	var item, email string
+	const query = "SELECT item, COALESCE(email, '') FROM orders LEFT JOIN customers ON customers.id = customer WHERE orders.id = ?"
+	if err := w.db.QueryRowContext(ctx, query, id).Scan(&item, &email); err != nil {
 		return fmt.Errorf("reading it: %w", err)
 	}
-	receipt := fmt.Sprintf("order %s: %s, packed by worker %s\n", id, item, version)
-	_, err := w.bucket.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String(w.bucket.Name), Key: aws.String(w.bucket.Prefix + "receipts/" + id + ".txt"), Body: strings.NewReader(receipt),
+	receipt, err := json.Marshal(map[string]string{"order": id, "item": item, "for": email, "packedBy": "worker " + version})
+	if err != nil {
+		return fmt.Errorf("writing the receipt: %w", err)
+	}
+	_, err = w.bucket.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(w.bucket.Name), Key: aws.String(w.bucket.Prefix + "receipts/" + id + ".json"),
+		Body: bytes.NewReader(receipt), ContentType: aws.String("application/json"),
 	})
 	if err != nil {
 		return fmt.Errorf("writing the receipt: %w", err)
