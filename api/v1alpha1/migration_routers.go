@@ -59,6 +59,11 @@ type GatewayAPIRouter struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	Rule string `json:"rule,omitempty"`
+
+	// Pin adds a rule for each side that requests with the header
+	// X-Landfall-Backend take.
+	// +optional
+	Pin bool `json:"pin,omitempty"`
 }
 
 // GatewayAPISide is a Service.
@@ -97,11 +102,22 @@ type AWSAccess struct {
 type ALBRouter struct {
 	AWSAccess `json:",inline"`
 
-	// RuleARN of the listener rule that forwards to both target groups.
+	// RuleARN of the listener rule that forwards to the old side's target group,
+	// or of a listener for its default rule.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=500
 	// +kubebuilder:validation:Pattern=`^arn:[a-z-]+:elasticloadbalancing:\S+$`
 	RuleARN string `json:"ruleARN"`
+
+	// Unstick switches the rule's stickiness off while traffic moves, so that
+	// requests go by weight and not by cookie.
+	// +optional
+	Unstick bool `json:"unstick,omitempty"`
+
+	// Pin adds a rule for each side that requests with the header
+	// X-Landfall-Backend take.
+	// +optional
+	Pin bool `json:"pin,omitempty"`
 }
 
 // ALBSide is a target group.
@@ -122,23 +138,26 @@ type Route53Router struct {
 	// +kubebuilder:validation:Pattern=`^[A-Z0-9]+$`
 	HostedZoneID string `json:"hostedZoneID"`
 
-	// Type of the records.
-	// +kubebuilder:validation:Enum=A;AAAA;CNAME
-	// +kubebuilder:default=A
-	// +optional
-	Type string `json:"type,omitempty"`
-
 	// TTL while traffic moves; ignored for aliases.
 	// +kubebuilder:default="60s"
 	// +optional
 	TTL metav1.Duration `json:"ttl,omitzero"`
+
+	// HeartbeatURL is where Route 53's health checkers reach the heartbeat of
+	// `landfall serve --heartbeat-address` from the internet; a dead man's switch
+	// needs it.
+	// +kubebuilder:validation:MaxLength=200
+	// +kubebuilder:validation:Pattern=`^https?://[^\s@]+$`
+	// +optional
+	HeartbeatURL string `json:"heartbeatURL,omitempty"`
 }
 
-// Route53Side is what the record of one side holds: values or an alias.
+// Route53Side is what the records of one side hold: values or an alias. Both
+// sides have the same types of record.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.records) != has(self.alias)",message="exactly one of records and alias"
 type Route53Side struct {
-	// Records are the values.
+	// Records are IP addresses of either kind, or one host name.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=253
@@ -149,6 +168,17 @@ type Route53Side struct {
 	// Alias of an AWS resource.
 	// +optional
 	Alias *Route53Alias `json:"alias,omitempty"`
+
+	// HealthCheckID of the side's own health check in Route 53.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	HealthCheckID string `json:"healthCheckID,omitempty"`
+
+	// PinHostname is a name in the same zone that leads to this side while the
+	// migration runs, whatever the weights are.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	PinHostname string `json:"pinHostname,omitempty"`
 }
 
 // Route53Alias is the target of an alias record.
@@ -162,4 +192,7 @@ type Route53Alias struct {
 	HostedZoneID string `json:"hostedZoneID"`
 	// +optional
 	EvaluateTargetHealth bool `json:"evaluateTargetHealth,omitempty"`
+	// IPv6: the target answers to IPv6, too, and gets an AAAA alias.
+	// +optional
+	IPv6 bool `json:"ipv6,omitempty"`
 }

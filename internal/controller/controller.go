@@ -17,13 +17,15 @@ import (
 	"github.com/landfall-dev/landfall/internal/kube"
 	objects "github.com/landfall-dev/landfall/internal/migration"
 	"github.com/landfall-dev/landfall/internal/traffic"
+	"github.com/landfall-dev/landfall/internal/traffic/awsaccount"
+	"github.com/landfall-dev/landfall/internal/traffic/route53"
 	"github.com/prometheus/client_golang/prometheus"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Options are what the reconcilers work with. All but Reached and Image are
-// required.
+// Options are what the reconcilers work with. All but Reached, Image and
+// Heartbeat are required.
 type Options struct {
 	// Pool reaches the clusters that environments run on. The caller closes it
 	// when the manager has stopped.
@@ -37,6 +39,9 @@ type Options struct {
 	// Image is Landfall's own, which the Jobs of data copies run; without it they
 	// wait.
 	Image string
+	// Heartbeat is asked by Route 53 whether migrations live; nil where nobody
+	// asks.
+	Heartbeat *route53.Heartbeat
 	// Registerer of metrics.
 	Registerer prometheus.Registerer
 	// Reached is told of every named point of the work; see CrashPoints.
@@ -68,7 +73,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	}
 	migrations := migration.New(migration.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
-		Binder:   objects.Binder{Reader: mgr.GetClient(), Cluster: clients(opts.Pool, mgr.GetClient()), Clock: time.Now},
+		Binder: objects.Binder{
+			Reader: mgr.GetClient(), Cluster: clients(opts.Pool, mgr.GetClient()), Clock: time.Now,
+			AWS: &awsaccount.Accounts{}, Heartbeat: opts.Heartbeat,
+		},
 		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
 		Registerer: opts.Registerer, Reached: opts.Reached,
 	})

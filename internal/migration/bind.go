@@ -13,7 +13,9 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/traffic"
+	"github.com/landfall-dev/landfall/internal/traffic/awsaccount"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy"
+	"github.com/landfall-dev/landfall/internal/traffic/route53"
 )
 
 // Binder makes what a migration works with: its router and its guards. It reads
@@ -25,6 +27,11 @@ type Binder struct {
 	// cluster that holds the Migration.
 	Cluster func(ctx context.Context, name string) (client.Client, error)
 	Clock   func() time.Time
+	// AWS opens accounts; all that use one share its limits.
+	AWS *awsaccount.Accounts
+	// Heartbeat is asked by Route 53 whether migrations live; nil where nobody
+	// could ask.
+	Heartbeat *route53.Heartbeat
 }
 
 // Router makes the adapter that the object asks for. Nothing is asked of the
@@ -41,6 +48,12 @@ func (b Binder) router(ctx context.Context, m *v1alpha1.Migration) (traffic.Rout
 	switch r := m.Spec.Router; {
 	case r.HAProxy != nil && m.Spec.From.HAProxy != nil && m.Spec.To.HAProxy != nil:
 		return b.haproxy(ctx, m, r.HAProxy)
+	case r.GatewayAPI != nil && m.Spec.From.GatewayAPI != nil && m.Spec.To.GatewayAPI != nil:
+		return b.gatewayAPI(ctx, m, r.GatewayAPI)
+	case r.ALB != nil && m.Spec.From.ALB != nil && m.Spec.To.ALB != nil:
+		return b.alb(ctx, m, r.ALB)
+	case r.Route53 != nil && m.Spec.From.Route53 != nil && m.Spec.To.Route53 != nil:
+		return b.route53(ctx, m, r.Route53)
 	}
 	return nil, fault.New(fault.Invalid, "Name one of haproxy, gatewayAPI, alb and route53, and what it calls both sides.", "spec.router, spec.from and spec.to do not name one router")
 }
@@ -104,7 +117,7 @@ func Places(m *v1alpha1.Migration) []string {
 	case r.ALB != nil:
 		places = append(places, "listener rule "+r.ALB.RuleARN)
 	case r.Route53 != nil:
-		places = append(places, fmt.Sprintf("record %s %s in zone %s", m.Spec.Hostname, r.Route53.Type, r.Route53.HostedZoneID))
+		places = append(places, fmt.Sprintf("records of %s in zone %s", m.Spec.Hostname, r.Route53.HostedZoneID))
 	}
 	return places
 }

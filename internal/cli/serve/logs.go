@@ -44,7 +44,9 @@ func serveLogs(ctx context.Context, mgr ctrl.Manager, pool *kube.Pool, f *flags)
 	logger.Info("keeping the output of environments", "folder", f.archive, "segments", stats.Segments, "bytes", stats.Bytes, "containers", stats.Streams)
 	tokens := controllerlogs.Tokens{Client: mgr.GetClient()}
 	if f.http != "" {
-		stop, err := listen(f.http, httpapi.Handler(kept, tokens.Token), logger)
+		mux := http.NewServeMux()
+		mux.Handle(httpapi.Path, httpapi.Handler(kept, tokens.Token))
+		stop, err := listen("--http-address", f.http, mux, logger)
 		if err != nil {
 			return errors.Join(err, kept.Close())
 		}
@@ -55,18 +57,16 @@ func serveLogs(ctx context.Context, mgr ctrl.Manager, pool *kube.Pool, f *flags)
 	return r.Start(ctx)
 }
 
-// listen answers for gathered logs until stop is called.
-func listen(address string, answer http.Handler, logger *slog.Logger) (stop func(), err error) {
+// listen answers at the address that a flag gives until stop is called.
+func listen(flag, address string, answer http.Handler, logger *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "Choose a free address with --http-address.")
+		return nil, fault.Wrap(fault.Failed, err, "Choose a free address with "+flag+".")
 	}
-	mux := http.NewServeMux()
-	mux.Handle(httpapi.Path, answer)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: answer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("serving gathered logs", "error", err)
+			logger.Error("answering at "+address, "error", err)
 		}
 	}()
 	return func() { _ = server.Close() }, nil

@@ -24,6 +24,7 @@ type flags struct {
 	health          string
 	pprof           string
 	http            string
+	heartbeat       string
 	archive         string
 	archiveAge      time.Duration
 	archiveSize     resource.Quantity
@@ -64,6 +65,7 @@ and goes on. Several may run with --leader-elect; one of them works.`,
 	set.StringVar(&f.health, "health-address", "0", "`address` for /healthz and /readyz; 0 serves none")
 	set.StringVar(&f.pprof, "pprof-address", "", "`address` for Go profiles; empty serves none")
 	set.StringVar(&f.http, "http-address", "", "`address` for the gathered logs (/api/v1/logs); empty serves none")
+	set.StringVar(&f.heartbeat, "heartbeat-address", "", "`address` at which the process that works on migrations says that it lives, for Route 53's health checkers; empty serves none")
 	set.StringVar(&f.archive, "log-archive", "", "`folder` in which the output of environments is kept; empty keeps none")
 	set.DurationVar(&f.archiveAge, "log-archive-age", 7*24*time.Hour, "how long output is kept")
 	set.Var(&quantity{&f.archiveSize}, "log-archive-size", "how much disk kept output may take; the oldest goes first")

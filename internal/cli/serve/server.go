@@ -11,6 +11,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/environment/store/server"
 	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/kube"
+	"github.com/landfall-dev/landfall/internal/traffic/route53"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -51,13 +52,20 @@ func newServer(ctx context.Context, config *rest.Config, f *flags, getenv func(s
 	}
 	pool := kube.NewPool(kube.PoolOptions{Reader: manager.GetClient(), Local: config, Registerer: metrics.Registry})
 	s := &service{manager: manager, pool: pool}
+	var heartbeat *route53.Heartbeat
+	if f.heartbeat != "" {
+		heartbeat = &route53.Heartbeat{}
+	}
 	err = controller.Setup(ctx, manager, controller.Options{
 		Pool: pool, Resolver: version.New(version.Options{Mirrors: mirrors}), OpenStore: server.Open,
 		Concurrency: f.concurrency, Registerer: metrics.Registry, Reached: crash,
-		Image: getenv(imageVariable),
+		Image: getenv(imageVariable), Heartbeat: heartbeat,
 	})
 	if err == nil {
 		err = addLogs(manager, pool, f)
+	}
+	if err == nil && heartbeat != nil {
+		err = addHeartbeat(manager, heartbeat, f.heartbeat)
 	}
 	if err != nil {
 		s.close()

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -31,7 +32,15 @@ type Login struct {
 	Profile string
 	// Region of regional services; the configuration's if empty.
 	Region string
+	// Keys stand in for the configuration's credentials, if there is an ID.
+	Keys Keys
 }
+
+// Keys are an access key of AWS.
+type Keys struct{ ID, Secret, Session string }
+
+// String shows no secret.
+func (k Keys) String() string { return k.ID }
 
 // Accounts opens each account once, so that all migrations of a process share
 // its limits. The zero value is ready; it is safe for concurrent use.
@@ -49,7 +58,11 @@ func (a *Accounts) Open(ctx context.Context, login Login) (aws.Config, error) {
 	if cfg, ok := a.open[login]; ok {
 		return cfg, nil
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithSharedConfigProfile(login.Profile), config.WithRegion(login.Region))
+	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(login.Profile), config.WithRegion(login.Region)}
+	if k := login.Keys; k.ID != "" {
+		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Session)))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return aws.Config{}, fault.New(fault.Invalid, "Check AWS_PROFILE and ~/.aws/config.", "reading the AWS configuration%s: %w", ofProfile(login.Profile), err)
 	}
@@ -60,8 +73,8 @@ func (a *Accounts) Open(ctx context.Context, login Login) (aws.Config, error) {
 		a.open, a.limits = map[Login]aws.Config{}, map[Login]*Limits{}
 	}
 	cfg = Limited(cfg,
-		a.shared(Login{Profile: login.Profile}, GlobalLimits),
-		a.shared(Login{Profile: login.Profile, Region: cfg.Region}, RegionalLimits))
+		a.shared(Login{Profile: login.Profile, Keys: Keys{ID: login.Keys.ID}}, GlobalLimits),
+		a.shared(Login{Profile: login.Profile, Keys: Keys{ID: login.Keys.ID}, Region: cfg.Region}, RegionalLimits))
 	a.open[login] = cfg
 	return cfg, nil
 }
