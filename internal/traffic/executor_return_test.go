@@ -190,3 +190,27 @@ func TestSessionsAreCutWhenTheyOutlastAReturn(t *testing.T) {
 		}
 	})
 }
+
+func TestAThrottledReturnWaitsAsToldButNotForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		done := r.run(t)
+		r.awaitWeight(t, 5)
+		r.router.set(func(s *simulated) {
+			s.writeErr = &Throttled{After: time.Minute, Err: errors.New("rate exceeded")}
+			s.writes = nil
+		})
+		r.journal.say(SayAbort, 0)
+		time.Sleep(10 * time.Second)
+		r.router.set(func(s *simulated) {
+			if n := len(s.writes); n < 9 || n > 11 {
+				t.Errorf("a throttled return was tried %d times in ten seconds, want once a second", n)
+			}
+			s.writeErr = nil
+		})
+		if took := r.awaitNone(t); took > time.Second {
+			t.Errorf("it returned %s after it could", took)
+		}
+		<-done
+	})
+}

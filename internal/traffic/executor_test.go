@@ -211,3 +211,19 @@ func TestEverythingIsRecorded(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAnswerThatLagsIsNoReasonToWriteAtOnceAgain has a router that says for a
+// while what was before, as some APIs do.
+func TestAnAnswerThatLagsIsNoReasonToWriteAtOnceAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		r.router.lags = 2 * time.Second
+		p, err := r.Run(t.Context())
+		if err != nil || p.Phase != Completed {
+			t.Fatalf("it ends %s: %v", p.Phase, err)
+		}
+		if n := len(r.router.writes); n > 3*5 {
+			t.Errorf("three raises took %d writes: %v", n, r.router.writes)
+		}
+	})
+}

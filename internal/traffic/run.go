@@ -183,10 +183,7 @@ func (r *run) act(ctx context.Context, decision Decision) {
 		return
 	}
 	if r.Now().Before(r.retryAt) {
-		if !decision.Urgent { // a return is read back after each try
-			r.lookWithin(r.d.Interval)
-		}
-		r.await(ctx, r.retryAt)
+		r.awaitRetry(ctx, decision.Urgent)
 		return
 	}
 	var err error
@@ -207,6 +204,9 @@ func (r *run) act(ctx context.Context, decision Decision) {
 func (r *run) pace(err error, decision Decision) {
 	var throttled *Throttled
 	switch {
+	case decision.Urgent && errors.As(err, &throttled):
+		// Asking a throttled API more often makes it throttle for longer.
+		r.retryAt = r.Now().Add(min(max(throttled.After, returnBackoff), time.Second))
 	case decision.Urgent:
 		r.backoff = min(max(2*r.backoff, 5*time.Millisecond), returnBackoff)
 		r.retryAt = r.Now().Add(r.backoff)
@@ -214,15 +214,27 @@ func (r *run) pace(err error, decision Decision) {
 		r.retryAt = r.Now().Add(max(throttled.After, r.d.Interval))
 	case err != nil, decision.Action == DoDrain:
 		r.retryAt = r.Now().Add(r.d.Interval)
+	case decision.Action == DoWrite:
+		// Where reading lags behind writing, the write must not look lost.
+		r.retryAt = r.Now().Add(min(time.Second, r.d.Interval))
 	default:
 		r.retryAt = time.Time{}
 	}
 }
 
+// awaitRetry waits until something may be tried again, and lets the router be
+// read before. A return is read back after each try anyway.
+func (r *run) awaitRetry(ctx context.Context, urgent bool) {
+	if !urgent {
+		r.lookWithin(r.retryAt.Sub(r.Now()))
+	}
+	r.await(ctx, r.retryAt)
+}
+
 // raise writes a higher weight: journal first, and only while that is fresh.
 func (r *run) raise(ctx context.Context, next Progress, decision Decision) {
 	if now := r.Now(); now.Before(r.retryAt) {
-		r.await(ctx, r.retryAt)
+		r.awaitRetry(ctx, false)
 		return
 	}
 	if r.Now().Sub(r.askedHealth).Abs() >= healthLasts {

@@ -15,6 +15,11 @@ import (
 type simulated struct {
 	mu        sync.Mutex
 	instances []*simulatedInstance
+	// lags is how long reading still gives the weight before, and wrote when that
+	// was replaced.
+	lags   time.Duration
+	before Weight
+	wrote  time.Time
 	// takes is how long a write takes to be in effect.
 	takes time.Duration
 	// preparations is how many more calls Prepare needs.
@@ -93,6 +98,9 @@ func (s *simulated) Read(ctx context.Context) (State, error) {
 		if wait := time.Until(i.settled); wait > 0 {
 			read.Settled, read.Waiting = false, "PENDING"
 		}
+		if time.Since(s.wrote) < s.lags {
+			read.Old, read.New = int(All-s.before), int(s.before)
+		}
 		if i.down {
 			read = Instance{Name: i.name, Err: errors.New("connection refused")}
 		}
@@ -113,6 +121,9 @@ func (s *simulated) Write(ctx context.Context, w Weight, f Fence) error {
 	}
 	if s.writeErr != nil {
 		return s.writeErr
+	}
+	if s.lags > 0 && s.instances[0].weight != w {
+		s.before, s.wrote = s.instances[0].weight, time.Now()
 	}
 	var down error
 	for _, i := range s.instances {
