@@ -47,12 +47,43 @@ func (r *Route53) change(id string, body []byte) (any, error) {
 		return nil, refuse("InvalidChangeBatch", "[%s]", strings.Join(complaints, ", "))
 	}
 	z.sets = sets
+	z.batches = append(z.batches, batchText(request.Changes))
 	effective := now.Add(r.options.Propagation)
 	z.publish(effective)
 	z.busyUntil = now.Add(r.options.Work)
 	changeID := r.nextID("C")
 	r.changes[changeID] = effective
 	return r.changeInfo("ChangeResourceRecordSetsResponse", changeID), nil
+}
+
+// Batches are the batches of a zone so far, as people read them.
+func (r *Route53) Batches(zoneID string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.zones[zoneID].batches)
+}
+
+func batchText(changes []changeEntry) string {
+	var text strings.Builder
+	for _, c := range changes {
+		fmt.Fprintf(&text, "%s %s\n", c.Action, c.Set)
+	}
+	return text.String()
+}
+
+// String is the record set in one line.
+func (s RecordSet) String() string {
+	text := fmt.Sprintf("%s %s %s", s.Name, s.Type, strings.Join(s.Values(), " "))
+	if s.TTL != nil {
+		text += fmt.Sprintf(" ttl=%d", *s.TTL)
+	}
+	if s.Weight != nil {
+		text += fmt.Sprintf(" %s=%d", s.SetIdentifier, *s.Weight)
+	}
+	if s.HealthCheck != "" {
+		text += " check=" + s.HealthCheck
+	}
+	return text
 }
 
 // tooMuch holds a batch against its limits; an UPSERT counts twice.

@@ -52,6 +52,7 @@ type zone struct {
 	// published are the versions that resolvers see, oldest first.
 	published []version
 	busyUntil time.Time
+	batches   []string
 }
 
 type version struct {
@@ -162,6 +163,17 @@ func (r *Route53) Sets(zoneID, name string) []RecordSet {
 		}
 	}
 	return sets
+}
+
+// All are the record sets of a zone, one a line.
+func (r *Route53) All(zoneID string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []string
+	for _, set := range sorted(r.zones[zoneID].sets) {
+		all = append(all, set.String())
+	}
+	return all
 }
 
 func (z *zone) publish(from time.Time) {
