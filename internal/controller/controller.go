@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/landfall-dev/landfall/internal/baseline/metric/datadog"
 	"github.com/landfall-dev/landfall/internal/controller/baseline"
 	"github.com/landfall-dev/landfall/internal/controller/cluster"
 	"github.com/landfall-dev/landfall/internal/controller/datacopy"
@@ -75,7 +76,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
 		Binder: objects.Binder{
 			Reader: mgr.GetClient(), Cluster: clients(opts.Pool, mgr.GetClient()), Clock: time.Now,
-			AWS: &awsaccount.Accounts{}, Heartbeat: opts.Heartbeat,
+			AWS: &awsaccount.Accounts{}, Datadog: &datadog.Accounts{}, Heartbeat: opts.Heartbeat,
 		},
 		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
 		Registerer: opts.Registerer, Reached: opts.Reached,

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/baseline/metric/datadog"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/awsaccount"
@@ -29,6 +30,8 @@ type Binder struct {
 	Clock   func() time.Time
 	// AWS opens accounts; all that use one share its limits.
 	AWS *awsaccount.Accounts
+	// Datadog likewise.
+	Datadog *datadog.Accounts
 	// Heartbeat is asked by Route 53 whether migrations live; nil where nobody
 	// could ask.
 	Heartbeat *route53.Heartbeat

@@ -55,6 +55,15 @@ func (b Binder) guard(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1
 		return b.objective(m, spec)
 	case spec.Router != nil:
 		return routerGuard(spec, router)
+	case spec.Prometheus != nil:
+		made, err := b.prometheus(ctx, m, spec)
+		return made, nil, err
+	case spec.Datadog != nil:
+		made, err := b.datadog(ctx, m, spec)
+		return made, nil, err
+	case spec.CloudWatch != nil:
+		made, err := b.cloudWatch(ctx, m, spec)
+		return made, nil, err
 	}
 	return nil, nil, fault.New(fault.Invalid, "Name one of router, checks, prometheus, datadog, cloudWatch and objective.", "guard %s says nothing to look at", spec.Name)
 }

@@ -222,3 +222,21 @@ func TestBadConfigs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnAccountIsOpenedOnce(t *testing.T) {
+	var accounts Accounts
+	config := Config{APIKey: "a", AppKey: "b"}
+	first, err := accounts.Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, _ := accounts.Open(config); second != first {
+		t.Error("the same account has two limits")
+	}
+	if other, _ := accounts.Open(Config{APIKey: "a", AppKey: "c"}); other == first {
+		t.Error("two accounts share one limit")
+	}
+	if _, err := accounts.Open(Config{}); fault.ClassOf(err) != fault.Invalid {
+		t.Error(err)
+	}
+}
