@@ -7,6 +7,8 @@
 package haproxy
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -35,8 +37,9 @@ type Config struct {
 	Owner string
 	// Token that watchdogs ask for.
 	Token string
-	// Client for watchdogs; http.DefaultClient if nil.
-	Client *http.Client
+	// CA are PEM certificates of the authorities that watchdogs' certificates are
+	// from; the system's if empty.
+	CA []byte
 }
 
 // Pair is a backend with the servers of both sides, as HAProxy names them.
@@ -87,12 +90,16 @@ func New(c Config) (*Router, error) {
 	if len(c.Instances) == 0 {
 		return nil, fault.New(fault.Invalid, "Name every HAProxy that carries the hostname.", "reading the instances of HAProxy: there is none")
 	}
+	client, err := c.client()
+	if err != nil {
+		return nil, err
+	}
 	r := &Router{config: c, pair: pair}
 	for i, address := range c.Instances {
 		if slices.Contains(c.Instances[:i], address) {
 			return nil, fault.New(fault.Invalid, "Name it once.", "reading the instances of HAProxy: %s is named twice", address)
 		}
-		instance, err := c.instance(address, pair)
+		instance, err := c.instance(address, pair, client)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +108,7 @@ func New(c Config) (*Router, error) {
 	return r, nil
 }
 
-func (c Config) instance(address string, pair Pair) (instance, error) {
+func (c Config) instance(address string, pair Pair, client *http.Client) (instance, error) {
 	if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
 		socket, err := haproxy.ParseSocket(address)
 		return Process{Socket: socket, Pair: pair}, err
@@ -116,15 +123,26 @@ func (c Config) instance(address string, pair Pair) (instance, error) {
 	if c.Token == "" {
 		return nil, fault.New(fault.Invalid, "Give the token of the watchdog's --token-file.", "reading the instances of HAProxy: watchdog %s needs a token", u.Host)
 	}
-	client := c.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
 	owner := c.Owner
 	if owner == "" {
 		owner = "landfall"
 	}
 	return &agent{base: strings.TrimRight(address, "/"), client: client, token: c.Token, owner: owner, pair: pair}, nil
+}
+
+// client speaks to watchdogs. It follows no redirection: orders are for whom
+// they were sent to.
+func (c Config) client() (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if len(c.CA) > 0 {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(c.CA) {
+			return nil, fault.New(fault.Invalid, "Give certificates as PEM.", "reading the authorities of watchdogs: there is no certificate")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: transport, CheckRedirect: stay}, nil
 }
 
 // redacted is an error without the address, which may hold a password.

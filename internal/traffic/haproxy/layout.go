@@ -20,8 +20,9 @@ type Layout struct {
 	// OldName and NewName ask for a side in traffic.PinHeader; no rules if empty.
 	OldName, NewName string
 	// Check is the path that servers are asked for every two seconds; with ""
-	// they only have to accept connections.
-	Check string
+	// they only have to accept connections. CheckHost is the name they are asked
+	// by.
+	Check, CheckHost string
 	// Nameservers (host:port) resolve addresses that are names, for as long as
 	// HAProxy runs: services of Kubernetes move.
 	Nameservers []string
@@ -69,9 +70,9 @@ func (l Layout) Validate() error {
 			return invalid("Write HOST:PORT.", "a nameserver cannot be at %q", nameserver)
 		}
 	}
-	for _, name := range []string{l.OldName, l.NewName} {
+	for _, name := range []string{l.OldName, l.NewName, l.CheckHost} {
 		if name != "" && !haproxy.IsName(name) {
-			return invalid("Use letters, digits, - and _.", "%q cannot ask for a side", name)
+			return invalid("Use letters, digits, - and _.", "%q is no name", name)
 		}
 	}
 	if strings.ContainsFunc(l.Check, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"'\#{}$%`, c) }) ||
@@ -108,7 +109,7 @@ func (l Layout) Render() (string, error) {
 		fmt.Fprintf(&b, "backend %s\n    balance roundrobin\n", l.Backend)
 		b.WriteString("    # Weights outlive reloads where a global server-state-file is written.\n    load-server-state-from-file global\n")
 		if l.Check != "" {
-			fmt.Fprintf(&b, "    option httpchk\n    http-check send meth GET uri %s\n", l.Check)
+			b.WriteString(l.checks())
 		}
 	} else {
 		fmt.Fprintf(&b, "# Put these lines into backend %s, above its servers.\n", l.Backend)
@@ -131,6 +132,15 @@ func (l Layout) resolvers() string {
 	}
 	b.WriteString("    accepted_payload_size 8192\n    hold valid 5s\n\n")
 	return b.String()
+}
+
+// checks are HTTP/1.1 with a host where servers tell sites apart by it.
+func (l Layout) checks() string {
+	host := ""
+	if l.CheckHost != "" {
+		host = " ver HTTP/1.1 hdr Host " + l.CheckHost
+	}
+	return fmt.Sprintf("    option httpchk\n    http-check send meth GET uri %s%s\n", l.Check, host)
 }
 
 // timing counts each answer in the bucket of its time.

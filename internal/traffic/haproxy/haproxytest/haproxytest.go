@@ -26,6 +26,8 @@ type Options struct {
 	Backends string
 	// Defaults are added to the section of that name, Global to that one.
 	Defaults, Global string
+	// Folder with more configuration, if any.
+	Folder string
 	// StateFile: the configuration has a server-state-file, Dir/state.
 	StateFile bool
 }
@@ -40,6 +42,7 @@ type Proxy struct {
 	Dir string
 
 	t       testing.TB
+	configs []string
 	command *exec.Cmd
 	exited  chan struct{}
 	log     *output
@@ -71,7 +74,11 @@ func Start(t testing.TB, o Options) *Proxy {
 		Master:   haproxy.UnixSocket(filepath.Join(dir, "master.sock")),
 	}
 	p.WriteConfig(o)
-	if err := haproxy.Check(context.Background(), program, nil, p.Config()); err != nil {
+	p.configs = []string{p.Config()}
+	if o.Folder != "" {
+		p.configs = append(p.configs, o.Folder)
+	}
+	if err := haproxy.Check(context.Background(), program, nil, p.configs...); err != nil {
 		t.Fatal(err)
 	}
 	p.start(program)
@@ -120,7 +127,11 @@ frontend http
 
 func (p *Proxy) start(program string) {
 	p.t.Helper()
-	p.command = exec.Command(program, "-W", "-db", "-f", p.Config(), "-S", p.Master.Address+",mode,600")
+	args := []string{"-W", "-db", "-S", p.Master.Address + ",mode,600"}
+	for _, config := range p.configs {
+		args = append(args, "-f", config)
+	}
+	p.command = exec.Command(program, args...)
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := p.command.Start(); err != nil {

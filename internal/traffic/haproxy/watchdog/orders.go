@@ -148,7 +148,7 @@ func (w *Watchdog) prepare(ctx context.Context, process haproxy.Process, fence m
 	case w.options.ServerState == "":
 		preparation.Step += "; a reload forgets the weights: the watchdog has no --server-state"
 	default:
-		if err := w.writeServerState(ctx); err != nil {
+		if err := w.options.HAProxy.KeepServerStates(ctx, w.options.ServerState); err != nil {
 			return haproxy.Answer{}, fault.Wrap(fault.Refused, err, "Let the watchdog write the file of --server-state, or a reload forgets the weights.")
 		}
 	}
@@ -163,7 +163,7 @@ func (w *Watchdog) keepWeights(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := w.writeServerState(ctx); err != nil {
+	if err := w.options.HAProxy.KeepServerStates(ctx, w.options.ServerState); err != nil {
 		w.options.Log.Error("keeping weights over a reload", "error", err)
 	}
 }

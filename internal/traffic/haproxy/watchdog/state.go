@@ -2,19 +2,18 @@ package watchdog
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/landfall-dev/landfall/internal/fault"
+	runtime "github.com/landfall-dev/landfall/internal/haproxy"
 )
 
 // state is the content of the state file.
@@ -55,7 +54,7 @@ func (w *Watchdog) save() error {
 	if err != nil || bytes.Equal(content, w.saved) {
 		return err
 	}
-	if err := replaceFile(w.options.State, content); err != nil {
+	if err := runtime.ReplaceFile(w.options.State, content); err != nil {
 		return fault.Wrap(fault.Failed, fmt.Errorf("keeping the watchdog's state: %w", err), "Let the watchdog write the folder of --state.")
 	}
 	w.saved = content
@@ -67,37 +66,6 @@ func (w *Watchdog) keep() {
 	if err := w.save(); err != nil {
 		w.options.Log.Error("keeping the watchdog's state", "error", err)
 	}
-}
-
-// writeServerState has HAProxy's server-state-file say what is so now.
-func (w *Watchdog) writeServerState(ctx context.Context) error {
-	reply, err := w.options.HAProxy.Ask(ctx, "show servers state")
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(reply, "1\n# ") || !strings.HasSuffix(reply, "\n\n") {
-		return errors.New("reading HAProxy's server states: the reply was cut short")
-	}
-	if err := replaceFile(w.options.ServerState, []byte(reply)); err != nil {
-		return fmt.Errorf("writing HAProxy's server-state-file: %w", err)
-	}
-	return nil
-}
-
-// replaceFile puts whole content in a file's place, also when the machine stops
-// in between.
-func replaceFile(file string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.Write(content)
-	err = errors.Join(err, temporary.Sync(), temporary.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), file)
 }
 
 // sinceBoot reads a clock that goes on while the machine sleeps and that nobody
