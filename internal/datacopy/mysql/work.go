@@ -239,13 +239,10 @@ func (w *worker) chunk(ctx context.Context, u *unit) error {
 			return err
 		}
 		err := w.copy(ctx, u, c)
-		if err != nil && !w.target.Broken() && !w.source.Broken() {
+		if err != nil {
 			// Nothing of a half transaction may stay for the next attempt.
 			w.target.Close()
 			w.target = nil
-		}
-		if err != nil && (w.target == nil || w.target.Broken()) {
-			err = w.copier.to.explain(err)
 		}
 		return err
 	})
@@ -339,7 +336,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
 		}
 	}
 	if err := l.finish(ctx); err != nil {
-		return err
+		return w.copier.to.explain(err)
 	}
 	if l.rows != encoder.sent.rows {
 		return fmt.Errorf("the target took %d of %d rows: keys of others are in the way, or the data do not fit its definition", l.rows, encoder.sent.rows)
@@ -394,12 +391,12 @@ func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l
 		}
 		if l.full() {
 			if err := l.flush(ctx); err != nil {
-				return err
+				return w.copier.to.explain(err)
 			}
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("reading rows: %w", err)
+		return w.copier.from.explain(fmt.Errorf("reading rows: %w", err))
 	}
 	return w.copier.limiter.Wait(ctx, unpaid)
 }
