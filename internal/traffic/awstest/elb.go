@@ -242,6 +242,18 @@ func (l *LoadBalancing) Sticky(ruleARN string) time.Duration {
 	return time.Duration(s.Seconds) * time.Second
 }
 
+// Secret is that of a rule's login.
+func (l *LoadBalancing) Secret(ruleARN string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.rule(ruleARN).actions {
+		if a.OIDC != nil {
+			return a.OIDC.secret
+		}
+	}
+	return ""
+}
+
 // Rules counts the rules of a listener, the default rule among them.
 func (l *LoadBalancing) Rules(listener string) int {
 	l.mu.Lock()
