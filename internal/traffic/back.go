@@ -29,6 +29,9 @@ func (n *planner) writeBack(why string) Decision {
 	} else if !n.p.WantedAt.Equal(n.w.Now) {
 		reason += "; " + why
 	}
+	if gone := n.w.onlyUnreachable(); gone != "" {
+		reason += fmt.Sprintf("; if %s is gone for good, finish ends this without it", gone)
+	}
 	return Decision{Action: DoWrite, Weight: None, Urgent: true, Reason: reason}
 }
 

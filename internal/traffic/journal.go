@@ -111,8 +111,9 @@ const (
 	SayResume  Verb = "resume"
 	SayApprove Verb = "approve"
 	SayAbort   Verb = "abort"
-	// SayFinish says that the old side may go; heard only when Completed (or,
-	// after Reverted, to let go of the new side).
+	// SayFinish says that the old side may go; heard when Completed (or, after
+	// Reverted, to let go of the new side). While Reverting it ends the return if
+	// all that is missing are instances that cannot be reached.
 	SayFinish Verb = "finish"
 )
 

@@ -193,6 +193,19 @@ func storiesOfRouters() []told {
 			},
 		},
 		{
+			name: "one-instance-gone-for-good", about: "One of three instances never comes back: a person ends the return without it, once the others have returned.", d: storyShop(), instances: three, long: 120 * sec, ends: Reverted,
+			turns: []turn{
+				{8 * sec, "haproxy-3 is gone, haproxy-2 refuses writes, and ada aborts", func(s *story) {
+					down(true)(s)
+					s.instances[1].stuck = true
+					s.say(SayAbort, 0)
+				}},
+				{11 * sec, "ada says finish", words(SayFinish, 0)},
+				{12 * sec, "haproxy-2 can be written", func(s *story) { s.instances[1].stuck = false }},
+				{13 * sec, "ada says finish", words(SayFinish, 0)},
+			},
+		},
+		{
 			name: "time-to-live", about: "A DNS router: preparing waits for an old time to live, each step until resolvers have forgotten the one before.", d: storyShop(), long: 120 * sec, ends: Completed,
 			before: func(s *story) { s.prepares, s.takes, s.world.Router.Residual = 1, 3*sec, 10*sec },
 		},

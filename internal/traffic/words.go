@@ -28,7 +28,7 @@ func (n *planner) obey(word Word) (whyNot string) {
 	case SayAbort:
 		return n.hearAbort(word)
 	case SayFinish:
-		return n.hearFinish()
+		return n.hearFinish(word)
 	}
 	return "it is no word of a migration"
 }
@@ -87,11 +87,26 @@ func (n *planner) hearAbort(word Word) string {
 	return ""
 }
 
-func (n *planner) hearFinish() string {
-	if n.p.Phase != Completed && n.p.Phase != Reverted {
-		return "it is " + string(n.p.Phase) + ", neither Completed nor Reverted"
+func (n *planner) hearFinish(word Word) string {
+	switch n.p.Phase {
+	case Completed, Reverted:
+		n.p.LettingGo = true
+		return ""
+	case Reverting:
+		return n.giveUp(word)
 	}
-	n.p.LettingGo = true
+	return "it is " + string(n.p.Phase) + ", neither Completed nor Reverted"
+}
+
+// giveUp ends a return that an instance keeps from ending since it is gone for
+// good: all others have returned.
+func (n *planner) giveUp(word Word) string {
+	gone := n.w.onlyUnreachable()
+	if gone == "" {
+		return "traffic has not returned on every instance that can be reached"
+	}
+	n.p.Cause += "; " + said(word, "ended without "+gone)
+	n.end(Reverted)
 	return ""
 }
 

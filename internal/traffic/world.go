@@ -125,6 +125,27 @@ func (w World) onlyLowers(to Weight) bool {
 	return true
 }
 
+// onlyUnreachable names the instances that cannot be reached, if all the others
+// have returned and there are some.
+func (w World) onlyUnreachable() string {
+	if w.Weights == nil {
+		return ""
+	}
+	var gone []string
+	for _, i := range w.Weights.Instances {
+		switch {
+		case i.Err != nil:
+			gone = append(gone, i.Name)
+		case !i.At(None) || !i.Settled:
+			return ""
+		}
+	}
+	if len(gone) == len(w.Weights.Instances) {
+		return ""
+	}
+	return strings.Join(gone, ", ")
+}
+
 // deadMan says what a watchdog reports to have done.
 func (w World) deadMan() string {
 	if w.Weights == nil {

@@ -57,10 +57,12 @@ func newFinish(c *command.Context) *cobra.Command {
 		Short: "Let go of the way back: the old side may go",
 		Long: `Say that the migration is done for good. The router gets back what preparing it
 changed, the old side is no longer kept ready, and there is no way back. A
-migration that has reverted lets go of the new side in the same way.`,
+migration that has reverted lets go of the new side in the same way. Said to one
+that is reverting, it ends the return without the router's instances that cannot
+be reached, if all others have returned.`,
 		Example: "  landfall migrate finish shop -m 'a week without complaints'",
 	}, traffic.SayFinish, func(m *v1alpha1.Migration) error {
-		if phase := migration.Phase(m); phase != traffic.Completed && phase != traffic.Reverted {
+		if phase := migration.Phase(m); phase != traffic.Completed && phase != traffic.Reverted && phase != traffic.Reverting {
 			return refuse(m, "finish", fmt.Sprintf("`landfall migrate status %s -w` shows what it waits for.", m.Name))
 		}
 		return nil
