@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
-	"github.com/landfall-dev/landfall/config"
 	"github.com/landfall-dev/landfall/internal/controller"
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/store"
@@ -58,7 +57,7 @@ func TestMain(m *testing.M) {
 func newProject(t *testing.T) *project {
 	t.Helper()
 	restConfig := kubetest.Config(t)
-	installKinds(t)
+	kubetest.InstallKinds(t)
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -76,29 +75,6 @@ func newProject(t *testing.T) *project {
 	})
 	p.serve(scheme)
 	return p
-}
-
-func installKinds(t *testing.T) {
-	t.Helper()
-	crds, err := config.CRDs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := kubetest.Client(t, "landfall")
-	for _, crd := range crds {
-		if err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(crd), client.ForceOwnership); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "definition of "+crd.GetName(), func() error {
-			if err := c.Get(t.Context(), client.ObjectKeyFromObject(crd), crd); err != nil {
-				return err
-			}
-			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "Established") {
-				return fmt.Errorf("not established")
-			}
-			return nil
-		})
-	}
 }
 
 // serve runs the controllers for the project until the test ends.

@@ -79,7 +79,11 @@ func abort(ctx context.Context, c *command.Context, name string, flags abortFlag
 		step.Done("under way")
 		return printSaid(c, heard, fmt.Sprintf("%s: %s", name, heard.Status.Reason))
 	}
-	return awaitReturn(ctx, c, heard, step, flags.timeout)
+	latest, err := awaitReturn(ctx, c, heard, step, flags.timeout)
+	if err != nil {
+		return err
+	}
+	return printSaid(c, latest, fmt.Sprintf("%s: all traffic is on %s", latest.Name, latest.Spec.From.Name))
 }
 
 // canAbort refuses where there is nothing to return.
@@ -101,7 +105,7 @@ type stepper interface {
 }
 
 // awaitReturn shows how the controller returns traffic.
-func awaitReturn(ctx context.Context, c *command.Context, m *v1alpha1.Migration, step stepper, timeout time.Duration) error {
+func awaitReturn(ctx context.Context, c *command.Context, m *v1alpha1.Migration, step stepper, timeout time.Duration) (*v1alpha1.Migration, error) {
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	latest, err := waitUntil(waiting, c, m, func(now *v1alpha1.Migration) bool {
@@ -115,10 +119,10 @@ func awaitReturn(ctx context.Context, c *command.Context, m *v1alpha1.Migration,
 			err = fault.New(fault.Failed, fmt.Sprintf("`landfall migrate abort %s --now` writes the router from here.", m.Name),
 				"waiting for migration %s to return: it is %s after %s", m.Name, latest.Status.Phase, timeout)
 		}
-		return err
+		return nil, err
 	}
 	step.Done("%s at %s", latest.Spec.To.Name, latest.Status.Weight)
-	return printSaid(c, latest, fmt.Sprintf("%s: all traffic is on %s", latest.Name, latest.Spec.From.Name))
+	return latest, nil
 }
 
 // unheard goes back from here, if the person wants that.
@@ -139,7 +143,18 @@ func unheard(ctx context.Context, c *command.Context, m *v1alpha1.Migration, fla
 		return err
 	}
 	journal := migration.NewJournal(cl, cl, m, worker(c, ctx))
-	return returnFromHere(ctx, c, bind, m, journal, flags)
+	events := migration.GoOn(ctx, cl, m, func(event traffic.Event) {
+		if event.Weights != nil {
+			journal.Saw(*event.Weights, event.At)
+		}
+	})
+	if err := returnFromHere(ctx, c, bind, m, journal, events, flags.timeout); err != nil {
+		return err
+	}
+	if _, err := migration.Keep(ctx, cl, journal.Object(), events); err != nil {
+		c.Progress().Note("all is done, but what was done is not kept: %v", err)
+	}
+	return printSaid(c, journal.Object(), writtenFromHere(m))
 }
 
 // abortFile goes back by what a file says.
@@ -156,12 +171,20 @@ func abortFile(ctx context.Context, c *command.Context, flags abortFlags) error 
 		bind = migration.Binder{Clock: c.Clock} // no cluster is needed for most routers
 	}
 	word := traffic.Word{Serial: 1, Verb: traffic.SayAbort, By: c.WhoAmI(ctx), At: c.Clock(), Why: flags.why}
-	return returnFromHere(ctx, c, bind, m, migration.Remembered(m, word), flags)
+	forgotten := migration.NewEvents(nil, 0, nil)
+	if err := returnFromHere(ctx, c, bind, m, migration.Remembered(m, word), forgotten, flags.timeout); err != nil {
+		return err
+	}
+	return printSaid(c, m, writtenFromHere(m))
+}
+
+func writtenFromHere(m *v1alpha1.Migration) string {
+	return fmt.Sprintf("%s: all traffic is on %s, written from here", m.Name, m.Spec.From.Name)
 }
 
 // returnFromHere carries the abort out in this process, as the controller would.
-func returnFromHere(ctx context.Context, c *command.Context, bind migration.Binder, m *v1alpha1.Migration, journal traffic.Journal, flags abortFlags) error {
-	ctx, cancel := context.WithTimeout(ctx, flags.timeout)
+func returnFromHere(ctx context.Context, c *command.Context, bind migration.Binder, m *v1alpha1.Migration, journal traffic.Journal, events traffic.Recorder, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	step := c.Progress().Step("returning all traffic from here")
 	router, err := bind.Router(ctx, m)
@@ -173,29 +196,34 @@ func returnFromHere(ctx context.Context, c *command.Context, bind migration.Bind
 	definition.Guards = nil // nothing may hold an abort up
 	executor := &traffic.Executor{
 		Definition: definition, Router: router, Journal: journal, Now: c.Clock,
-		Recorder: reasons{step}, Until: func(p traffic.Progress) bool { return p.Phase == traffic.Reverted },
+		Recorder: reasons{step, events}, Until: func(p traffic.Progress) bool { return p.Phase == traffic.Reverted },
 	}
 	_, err = executor.Run(ctx)
 	switch {
 	case errors.Is(err, traffic.ErrTakenOver):
 		step.Update("a controller has taken over")
-		return awaitReturn(ctx, c, m, step, flags.timeout)
+		_, err := awaitReturn(ctx, c, m, step, timeout)
+		return err
 	case err != nil:
 		step.Fail(err)
 		return fault.Wrap(fault.Failed, fmt.Errorf("returning the traffic of %s: %w", m.Spec.Hostname, err), fault.HintOf(err))
 	}
 	step.Done("read back from every instance")
-	return printSaid(c, m, fmt.Sprintf("%s: all traffic is on %s, written from here", m.Name, m.Spec.From.Name))
+	return nil
 }
 
-// reasons shows what an executor decides.
-type reasons struct{ step stepper }
+// reasons shows what an executor decides, and passes everything on.
+type reasons struct {
+	step stepper
+	next traffic.Recorder
+}
 
 // Record is part of traffic.Recorder.
 func (r reasons) Record(event traffic.Event) {
 	if event.Decision != nil {
 		r.step.Update("%s", event.Decision.Reason)
 	}
+	r.next.Record(event)
 }
 
 // worker names this process in the journal.

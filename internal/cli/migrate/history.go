@@ -92,10 +92,11 @@ func tell(w io.Writer, events []traffic.Event) error {
 	told := ""
 	for _, event := range events {
 		what, why := story(event)
-		if what == "" || what+why == told {
+		shape := what + withoutFigures(why)
+		if what == "" || shape == told {
 			continue
 		}
-		told = what + why
+		told = shape
 		rows = append(rows, []string{event.At.Local().Format("2006-01-02 15:04:05.0"), command.OrDash(string(event.Phase)), what, result.Clean(why)})
 	}
 	return command.Rows(w, []string{"time", "phase", "what", "why"}, rows)

@@ -165,7 +165,7 @@ func (s *screen) offers(verb traffic.Verb) bool {
 		return phase == traffic.Paused
 	case traffic.SayApprove:
 		p, err := migration.Progress(s.m)
-		return err == nil && p.Step < len(s.m.Spec.Steps) && s.m.Spec.Steps[p.Step].Approval && p.Approved <= p.Step && phase != traffic.Reverting
+		return err == nil && p.Step < len(s.m.Spec.Steps) && s.m.Spec.Steps[p.Step].Approval && p.Approved <= p.Step && (phaseMoves(phase) || phase == traffic.Paused) && phase != traffic.Reverting
 	case traffic.SayAbort:
 		return phase != traffic.Reverting && phase != traffic.Reverted && phase != traffic.Finished
 	}

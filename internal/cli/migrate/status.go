@@ -95,12 +95,17 @@ func follow(ctx context.Context, c *command.Context, m *v1alpha1.Migration) erro
 
 // shapeOf is what a line says, but for figures that only count.
 func shapeOf(m *v1alpha1.Migration) string {
+	return withoutFigures(m.Status.Reason) + string(migration.Phase(m)) + m.Status.Weight + m.Status.Progress
+}
+
+// withoutFigures is a text without what only counts.
+func withoutFigures(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) || r == '.' {
 			return -1
 		}
 		return r
-	}, m.Status.Reason) + string(migration.Phase(m)) + m.Status.Weight + m.Status.Progress
+	}, text)
 }
 
 func printLine(c *command.Context, m *v1alpha1.Migration) error {

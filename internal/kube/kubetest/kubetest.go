@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/landfall-dev/landfall/config"
 )
 
 // EnvKubeconfig names a kubeconfig of a cluster on which tests may do as they
@@ -57,6 +59,30 @@ func Client(t testing.TB, manager string) client.Client {
 func Name(t testing.TB) string {
 	t.Helper()
 	return fmt.Sprintf("test-%08x", rand.Uint32())
+}
+
+// InstallKinds puts the definitions of Landfall's kinds into the cluster.
+func InstallKinds(t testing.TB) {
+	t.Helper()
+	crds, err := config.CRDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Client(t, "landfall")
+	for _, crd := range crds {
+		if err := c.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(crd), client.ForceOwnership); err != nil {
+			t.Fatal(err)
+		}
+		Eventually(t, func() string {
+			if err := c.Get(context.Background(), client.ObjectKeyFromObject(crd), crd); err != nil {
+				return err.Error()
+			}
+			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "Established") {
+				return crd.GetName() + " is not established"
+			}
+			return ""
+		})
+	}
 }
 
 // Namespace makes a namespace for the test, which goes with it.
