@@ -59,7 +59,7 @@ func (c *chaos) happen() {
 	case 2:
 		c.weights[c.IntN(len(c.weights))] = Weight(c.IntN(101))
 	case 3, 4, 5, 6, 7, 8:
-		verbs := []Verb{SayPause, SayResume, SayResume, SayResume, SayResume, SayApprove, SayApprove, SayApprove, "nonsense"}
+		verbs := []Verb{SayPause, SayResume, SayResume, SayResume, SayResume, SayApprove, SayApprove, SayApprove, SayFinish, "nonsense"}
 		c.say(verbs[c.IntN(len(verbs))])
 	}
 	c.look()
@@ -126,6 +126,8 @@ func (c *chaos) turn() {
 		c.write(decision.Weight)
 	case DoDrain:
 		c.world.Drained = true
+	case DoFinish:
+		c.world.LetGo = c.IntN(3) > 0
 	}
 }
 
