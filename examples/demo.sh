@@ -94,9 +94,9 @@ run landfall apply -f "$blueprint"
 chapter "An environment, with customers who trust it"
 run landfall env delete staging pr-1
 run landfall env create staging --blueprint shop
-run curl -s -X POST "$staging/orders/lamp" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=+49 170 1234567'
+run curl -s -X POST "$staging/orders/lamp" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=%2B49 170 1234567'
 run curl -s -X POST "$staging/orders/rope" -d name=Ben+Okri -d email=ben@example.net -d 'phone=0351 445566'
-run curl -s -X POST "$staging/orders/map" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=+49 170 1234567'
+run curl -s -X POST "$staging/orders/map" -d name=Anna+Sommer -d email=anna@example.net -d 'phone=%2B49 170 1234567'
 
 chapter "A second one like it, with one other version, and with data that is nobody's"
 run landfall data mask check --from staging --mask examples/shop/mask.yaml

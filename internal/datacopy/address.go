@@ -150,7 +150,8 @@ func (a Address) Param(name string) string {
 	return a.url.Query().Get(name)
 }
 
-// String is the address without password and parameters.
+// String is the address without password, and without parameters but those that
+// say which data is meant.
 func (a Address) String() string {
 	if a.url == nil {
 		return ""
@@ -163,6 +164,9 @@ func (a Address) String() string {
 		if endpoint, err := url.Parse(a.endpoint); err == nil {
 			shown.RawQuery = url.Values{"endpoint": {endpoint.Scheme + "://" + endpoint.Host}}.Encode()
 		}
+	}
+	if a.kind == Redis && a.prefix != "" {
+		shown.RawQuery = url.Values{"prefix": {a.prefix}}.Encode()
 	}
 	return shown.String()
 }

@@ -94,7 +94,7 @@ func notes(store batch.StoreState) []string {
 	var lines []string
 	if outcome := store.Outcome; outcome != nil {
 		if plan := outcome.Plan; plan != nil {
-			lines = append(lines, planNotes(plan)...)
+			lines = append(lines, planNotes(plan, outcome.Report == nil)...)
 		}
 		if outcome.Report != nil {
 			lines = append(lines, differences(outcome.Report)...)
@@ -111,19 +111,24 @@ func notes(store batch.StoreState) []string {
 	return lines
 }
 
-func planNotes(plan *datacopy.Plan) []string {
+// planNotes are what is worth knowing of a plan; of one not carried out yet
+// (ahead) also how long it takes and what it would overwrite.
+func planNotes(plan *datacopy.Plan, ahead bool) []string {
 	var lines []string
-	if plan.Estimate > 0 {
+	if ahead && plan.Estimate >= time.Second {
 		lines = append(lines, "will take about "+plan.Estimate.Round(time.Second).String())
 	}
-	for _, list := range []struct {
-		word  string
-		texts []string
-	}{{"overwrites", plan.Overwrites}, {"blocked", plan.Blockers}, {"warning", plan.Warnings}, {"not kept", plan.NotKept}} {
-		for _, text := range list.texts {
-			lines = append(lines, list.word+": "+text)
+	add := func(word string, texts []string) {
+		for _, text := range texts {
+			lines = append(lines, word+": "+text)
 		}
 	}
+	if ahead {
+		add("overwrites", plan.Overwrites)
+		add("blocked", plan.Blockers)
+	}
+	add("warning", plan.Warnings)
+	add("not kept", plan.NotKept)
 	for _, unit := range plan.Units {
 		for _, text := range unit.Warnings {
 			lines = append(lines, "warning: "+unit.Name+": "+text)

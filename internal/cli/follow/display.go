@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
@@ -124,6 +126,9 @@ func summary(env *v1alpha1.Environment) string {
 		}
 	}
 	phase := phaseWords(env.Status.Phase)
+	if ready := meta.FindStatusCondition(env.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == v1alpha1.ReasonSeeding {
+		return phase + "  " + ready.Message
+	}
 	if len(parts) == 0 {
 		return phase
 	}

@@ -85,13 +85,15 @@ func (r *Reconciler) reconcile(ctx context.Context, dc *v1alpha1.DataCopy) (time
 	if request := dc.Annotations[v1alpha1.AnnotationResumeRequested]; dc.Status.Phase == v1alpha1.DataCopyFailed && request != dc.Status.ResumedRequest {
 		return r.resume(ctx, dc, request)
 	}
-	if dc.Status.Phase.Final() {
-		return 0, r.forgetSecrets(ctx, dc)
+	if !dc.Status.Phase.Final() {
+		if err := r.ensure(ctx, dc); err != nil {
+			return 0, err
+		}
+		if again, err := r.observe(ctx, dc); err != nil || !dc.Status.Phase.Final() {
+			return again, err
+		}
 	}
-	if err := r.ensure(ctx, dc); err != nil {
-		return 0, err
-	}
-	return r.observe(ctx, dc)
+	return 0, r.forgetSecrets(ctx, dc)
 }
 
 // conclude turns what is wrong into a status: final where only another copy can

@@ -253,7 +253,6 @@ func TestFromPodToStatus(t *testing.T) {
 	if dc.Status.Phase != v1alpha1.DataCopySucceeded || dc.Status.Answer != "equal" || dc.Status.Message != "staging and pr-1 are equal" {
 		t.Errorf("%s %s %q", dc.Status.Phase, dc.Status.Answer, dc.Status.Message)
 	}
-	w.reconcile()
 	if !w.absent("c-copy", &corev1.Secret{}) {
 		t.Error("addresses and mask key are still there")
 	}

@@ -208,12 +208,12 @@ func (t *Tracker) planned(store string, plan *datacopy.Plan) {
 // concluded notes what came of a store.
 func (t *Tracker) concluded(store string, outcome *datacopy.Outcome, err error) {
 	t.of(store, func(s *StoreState) {
-		s.Outcome, s.State, s.Answer = outcome, StateDone, datacopy.Unknown
+		s.Outcome, s.State = outcome, StateDone
+		if err != nil {
+			s.State, s.Message, s.Answer = StateFailed, err.Error(), datacopy.Unknown
+		}
 		if outcome != nil && outcome.Report != nil {
 			s.Answer = outcome.Report.Answer()
-		}
-		if err != nil {
-			s.State, s.Message = StateFailed, err.Error()
 		}
 	})
 }
