@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/engines"
+	"github.com/landfall-dev/landfall/internal/datacopy/mask"
+	"github.com/landfall-dev/landfall/internal/progress"
+)
+
+// Each copy is a process of its own, as other tools are, so that its time has
+// the start of the program in it and its work can be told from the servers'.
+const (
+	childFrom = "LANDFALL_BENCH_FROM"
+	childTo   = "LANDFALL_BENCH_TO"
+	childMode = "LANDFALL_BENCH_MODE"
+	childMask = "LANDFALL_BENCH_MASK"
+)
+
+// init is the whole program of such a process.
+func init() {
+	if os.Getenv(childFrom) == "" {
+		return
+	}
+	if err := childCopy(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "copying:", err)
+		os.Exit(3)
+	}
+	os.Exit(0)
+}
+
+func childCopy(ctx context.Context) error {
+	from, err := datacopy.ParseAddress(os.Getenv(childFrom))
+	if err != nil {
+		return err
+	}
+	to, err := datacopy.ParseAddress(os.Getenv(childTo))
+	if err != nil {
+		return err
+	}
+	engine, err := engines.For(from.Kind())
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "landfall-bench-journal-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	journal, err := datacopy.OpenJournal(filepath.Join(dir, "journal"))
+	if err != nil {
+		return err
+	}
+	defer journal.Close()
+	req := datacopy.Request{From: from, To: to, Mode: datacopy.Mode(os.Getenv(childMode))}
+	if req.Mask, err = childMasking(from.Kind()); err != nil {
+		return err
+	}
+	plan, err := engine.Plan(ctx, req)
+	if err != nil {
+		return err
+	}
+	if err := journal.Begin(plan); err != nil {
+		return err
+	}
+	defer func() { fmt.Println(mostMemory()) }()
+	if _, err = engine.Copy(ctx, req, plan, journal, progress.Discard); err != nil || from.Kind() != datacopy.MySQL {
+		return err
+	}
+	// The bars of MySQL are those of a verified copy.
+	report, err := engine.Verify(ctx, req, plan, journal, progress.Discard)
+	if err != nil {
+		return err
+	}
+	return report.Err()
+}
+
+// mostMemory is the most that this process held, in KiB. What the system tells
+// its parent counts the parent's own from before the program began.
+func mostMemory() (kib int64) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, _ = fmt.Sscan(rest, &kib)
+	return kib
+}
+
+// childMasking gives the mask of the rules in the environment, nil without.
+func childMasking(kind datacopy.Kind) (datacopy.Mask, error) {
+	text := os.Getenv(childMask)
+	if text == "" {
+		return nil, nil
+	}
+	rules, err := mask.Parse(strings.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	key, err := mask.NewKey([]byte("the key of the benchmark"))
+	if err != nil {
+		return nil, err
+	}
+	return rules.For("store", kind, key)
+}
+
+// usage is what a process took.
+type usage struct {
+	wall, cpu time.Duration
+	// memory is the most it held, in bytes; 0 of other tools.
+	memory int64
+	// printed is what it wrote.
+	printed string
+}
+
+// landfallCopy copies with Landfall.
+func landfallCopy(ctx context.Context, from, to string, mode datacopy.Mode) (usage, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return usage{}, err
+	}
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), childFrom+"="+from, childTo+"="+to, childMode+"="+string(mode))
+	took, err := measured(cmd)
+	_, _ = fmt.Sscan(took.printed, &took.memory)
+	took.memory <<= 10
+	return took, err
+}
+
+// measured runs a command and says what it took.
+func measured(cmd *exec.Cmd) (usage, error) {
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	took := usage{wall: time.Since(began), printed: string(out)}
+	if err != nil {
+		return took, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, out)
+	}
+	took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return took, nil
+}
