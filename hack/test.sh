@@ -32,7 +32,11 @@ with_cluster() {
 	grep -rl --include='*_test.go' -e 'kubetest\.' -e LANDFALL_TEST_KUBECONFIG internal | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
-unit() { go test ./...; }
+unit() {
+	# Without these the tests that need them are skipped.
+	[ "$(id -u)" != 0 ] || hack/prerequisites.sh prometheus
+	go test ./...
+}
 
 localkube() { (cd localkube && LOCALKUBE_E2E=1 go test -timeout 15m ./...); }
 

@@ -51,6 +51,12 @@ func timed(c *traffic.Counters, fast, slow, slower int64) {
 	c.Requests += fast + slow + slower
 }
 
+// open is timed with a last bucket for all that is slower.
+func open(c *traffic.Counters, fast, slow, slower int64) {
+	timed(c, fast, slow, slower)
+	c.Latency[2].Upper = endless
+}
+
 func share(s float64) *float64 { return &s }
 
 // story is what happens before each reading, five seconds after the one before.
@@ -113,7 +119,10 @@ var stories = map[string]story{
 	"slow by counts": {config: RouterConfig{MaxLatency: 300 * time.Millisecond, MaxSlowdown: 2}, tell: then(
 		each(3, func(r *router) { timed(&r.old, 980, 20, 0); timed(&r.new, 98, 2, 0) }),
 		each(1, func(r *router) { timed(&r.old, 980, 20, 0); timed(&r.new, 50, 30, 20) }))},
-	"counts that do not reach": {config: RouterConfig{MaxLatency: time.Minute}, tell: each(2, func(r *router) { timed(&r.old, 10, 0, 0); timed(&r.new, 100, 0, 0) })},
+	"counts that do not reach": {config: RouterConfig{MaxLatency: time.Minute}, tell: each(3, func(r *router) { open(&r.old, 10, 0, 0); open(&r.new, 100, 0, 0) })},
+	"slower than the last bucket": {config: RouterConfig{MaxLatency: 300 * time.Millisecond}, tell: then(
+		each(3, func(r *router) { open(&r.new, 98, 2, 0) }),
+		each(1, func(r *router) { open(&r.new, 50, 0, 50) }))},
 	"slow by the router's figure": {config: RouterConfig{MaxLatency: 300 * time.Millisecond}, tell: then(
 		each(2, func(r *router) { at(10, 0, 0)(r); r.new.P95 = 120 * time.Millisecond }),
 		each(1, func(r *router) { at(10, 0, 0)(r); r.new.P95 = 900 * time.Millisecond }))},

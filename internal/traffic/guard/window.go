@@ -159,19 +159,33 @@ func (d delta) errorRate() float64 {
 	return float64(d.errors) / float64(d.requests)
 }
 
+// endless is the upper end of a bucket for all that is slower than the others.
+const endless = time.Duration(math.MaxInt64)
+
 // slower counts the requests that took longer than the first bucket that is not
 // below bound; false where no bucket reaches so far.
 func (d delta) slower(bound time.Duration) (count, total int64, ok bool) {
 	for _, b := range d.latency {
-		if b.Upper >= bound {
-			last := max(d.latency[len(d.latency)-1].Count, d.requests)
-			return last - b.Count, last, true
+		if b.Upper >= bound && b.Upper != endless {
+			total = d.timed()
+			return total - b.Count, total, true
 		}
 	}
 	return 0, 0, false
 }
 
-// quantile estimates from the buckets, evenly spread within each.
+// timed counts the requests that the buckets are about: those beyond the last
+// one, too, if it has an end.
+func (d delta) timed() int64 {
+	last := d.latency[len(d.latency)-1]
+	if last.Upper == endless {
+		return last.Count
+	}
+	return max(last.Count, d.requests)
+}
+
+// quantile estimates from the buckets, evenly spread within each; of what is
+// beyond the last end it gives that end.
 func (d delta) quantile(q float64) (time.Duration, bool) {
 	if len(d.latency) == 0 || d.latency[len(d.latency)-1].Count == 0 {
 		return 0, false
@@ -180,6 +194,9 @@ func (d delta) quantile(q float64) (time.Duration, bool) {
 	var lower time.Duration
 	var below int64
 	for _, b := range d.latency {
+		if b.Upper == endless {
+			break
+		}
 		if float64(b.Count) >= rank {
 			part := (rank - float64(below)) / float64(max(b.Count-below, 1))
 			return lower + time.Duration(part*float64(b.Upper-lower)), true
