@@ -12,15 +12,38 @@ import (
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
 
-// questions are what a report is made of, asked at once.
-func questions(p Pair) []string {
+// answers is how many questions a report is made of.
+const answers = 4
+
+// questions are what a report is made of, asked at once. The proxy is the
+// backend's name, or its number where a frontend has the same name.
+func questions(p Pair, proxy string) []string {
 	const backendAndServers = 2 | 4 // types of `show stat`
 	return []string{
 		"show info",
-		fmt.Sprintf("show stat %s %d -1", p.Backend, backendAndServers),
+		fmt.Sprintf("show stat %s %d -1", proxy, backendAndServers),
 		"show servers state " + p.Backend,
 		"show table " + latencyTable(p.Backend),
 	}
+}
+
+// namesake gives the backend's number if HAProxy has taken the name for that of
+// a frontend, of which it then shows neither backend nor servers.
+func namesake(reply string) (id string, found bool) {
+	blocks := strings.Split(reply, "\n\n")
+	if len(blocks) != answers+1 || strings.Contains(blocks[1], "\n") || !strings.HasPrefix(blocks[1], "# pxname,") {
+		return "", false
+	}
+	states, err := parseStates(blocks[2])
+	if err != nil {
+		return "", false
+	}
+	for _, state := range states {
+		if _, err := state.number("be_id"); err == nil && state["be_id"] != "" {
+			return state["be_id"], true
+		}
+	}
+	return "", false
 }
 
 var errCutShort = errors.New("HAProxy's reply was cut short")
@@ -29,7 +52,7 @@ var errCutShort = errors.New("HAProxy's reply was cut short")
 // HAProxy's management guide, section 9.3, has the commands.
 func parseReport(reply string, p Pair) (Report, error) {
 	blocks := strings.Split(reply, "\n\n")
-	if len(blocks) != len(questions(p))+1 || strings.TrimSpace(blocks[len(blocks)-1]) != "" {
+	if len(blocks) != answers+1 || strings.TrimSpace(blocks[len(blocks)-1]) != "" {
 		return Report{}, errCutShort
 	}
 	info, stat, state, table := blocks[0], blocks[1], blocks[2], blocks[3]

@@ -94,3 +94,19 @@ func TestPrepareSaysWhatIsMissing(t *testing.T) {
 		t.Error("it has latencies, but the backend does not count them")
 	}
 }
+
+// A frontend often has its backend's name, and `show stat NAME` then means the
+// frontend alone.
+func TestFrontendOfTheSameName(t *testing.T) {
+	f := newFixture(t, 1, func(o *haproxytest.Options) {
+		o.Backends = "frontend shop\n    bind " + haproxytest.FreeAddress(t) + "\n    default_backend shop\n" + o.Backends
+	})
+	r := f.router(f.config())
+	if done, err := r.Prepare(t.Context(), &traffictest.Fence{}); err != nil || !done.Done {
+		t.Fatalf("prepared %+v: %v", done, err)
+	}
+	state, err := r.Read(t.Context())
+	if err != nil || !state.Instances[0].At(traffic.None) {
+		t.Errorf("read %+v: %v", state, err)
+	}
+}

@@ -24,7 +24,10 @@ func (p Process) Name() string { return p.Socket.String() }
 
 // Report reads weights, states and counters in one question.
 func (p Process) Report(ctx context.Context) (Report, error) {
-	reply, err := p.Socket.Ask(ctx, questions(p.Pair)...)
+	reply, err := p.Socket.Ask(ctx, questions(p.Pair, p.Pair.Backend)...)
+	if id, found := namesake(reply); err == nil && found {
+		reply, err = p.Socket.Ask(ctx, questions(p.Pair, id)...)
+	}
 	if err != nil {
 		return Report{}, err
 	}
