@@ -112,6 +112,8 @@ defaults
     timeout client 20s
     timeout server 20s
     timeout http-request 5s
+    # Checks are quick here, but the machine may not be.
+    timeout check 5s
     option redispatch 1
     retries 2
     %s

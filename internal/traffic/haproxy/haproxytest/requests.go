@@ -146,28 +146,38 @@ func (c *Client) Serve(n int) (map[traffic.Side]int, error) {
 	return counts, nil
 }
 
-// Load sends requests at a constant rate, whatever answers do, until stop,
+// outstanding bounds how many requests Load has under way: a machine that is
+// busy with other tests shall serve fewer, not drown.
+const outstanding = 64
+
+// Load sends requests at a constant rate, if the machine keeps up, until stop,
 // which gives the counts by side and every failure.
 func (c *Client) Load(perSecond int) (stop func() (counts map[traffic.Side]int, failures []error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
 	counts, failures := map[traffic.Side]int{}, []error(nil)
+	one := func() {
+		side, err := c.Get(context.Background())
+		mu.Lock()
+		defer mu.Unlock()
+		counts[side]++
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	free := make(chan struct{}, outstanding)
 	var group sync.WaitGroup
 	group.Go(func() {
-		began, sent := time.Now(), 0
-		for ctx.Err() == nil {
-			for due := int(time.Since(began).Seconds() * float64(perSecond)); sent < due; sent++ {
-				group.Go(func() {
-					side, err := c.Get(context.Background())
-					mu.Lock()
-					defer mu.Unlock()
-					counts[side]++
-					if err != nil {
-						failures = append(failures, err)
-					}
-				})
+		tick := time.NewTicker(time.Second / time.Duration(perSecond))
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
 			}
-			time.Sleep(time.Millisecond)
+			free <- struct{}{}
+			group.Go(func() { one(); <-free })
 		}
 	})
 	return func() (map[traffic.Side]int, []error) {

@@ -67,8 +67,9 @@ type post struct {
 	record
 	// busy is held while HAProxy is asked to change something.
 	busy sync.Mutex
-	// under way: the loop that returns traffic runs.
-	underWay bool
+	// underWay: the loop that returns traffic runs. resumed: for a return that an
+	// earlier watchdog has begun, and perhaps done.
+	underWay, resumed bool
 }
 
 // record is what survives.
@@ -111,7 +112,7 @@ func Open(o Options) (*Watchdog, error) {
 		if record.Deadline > 0 && kept.Boot != o.BootID {
 			record.Deadline = now + record.Silence
 		}
-		w.posts[backend] = &post{record: record}
+		w.posts[backend] = &post{record: record, resumed: record.Returning}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -147,7 +148,10 @@ func (w *Watchdog) expired() map[string]*post {
 	}
 	for backend, post := range w.posts {
 		if post.Deadline > 0 && now >= post.Deadline {
-			post.Returning, post.Deadline = true, 0
+			post.Returning, post.Deadline, post.resumed = true, 0, false
+			// Said before it is so: who sees the weights must know why.
+			post.DeadMan = fmt.Sprintf("the watchdog of %s has returned all traffic since %s: Landfall had been silent for %s",
+				w.options.HAProxy, time.Now().UTC().Format(time.RFC3339), post.Silence)
 			w.keep()
 		}
 		if post.Returning && !post.underWay {
@@ -206,9 +210,8 @@ func (w *Watchdog) broughtBack(post *post, moved bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	post.Returning, post.underWay = false, false
-	if moved {
-		post.DeadMan = fmt.Sprintf("the watchdog of %s returned all traffic at %s: Landfall had been silent for %s",
-			w.options.HAProxy, time.Now().UTC().Format(time.RFC3339), post.Silence)
+	if !moved && !post.resumed {
+		post.DeadMan = "" // all traffic was there already
 	}
 	w.keep()
 }
