@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,7 +39,7 @@ func AwaitLogs(ctx context.Context, marks int, patience time.Duration, look func
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var last Gathered
-	var lastErr error
+	lastErr := errors.New("no answer in " + patience.String())
 	for {
 		seen, err := look(ctx)
 		if err == nil {

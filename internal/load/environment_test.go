@@ -51,13 +51,17 @@ func TestAwaitLogs(t *testing.T) {
 		"no marks, but lines": {[]Gathered{{Lines: true}}, nil, result.Holds},
 		"nothing":             {[]Gathered{{}}, nil, result.Unknown},
 		"cannot be read":      {[]Gathered{{}}, broken, result.Unknown},
+		"no answer":           {nil, nil, result.Unknown},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			looks := 0
-			got := AwaitLogs(t.Context(), 3, 1200*time.Millisecond, func(context.Context) (Gathered, error) {
-				looks++
+			got := AwaitLogs(t.Context(), 3, 1200*time.Millisecond, func(ctx context.Context) (Gathered, error) {
+				if looks++; tt.looks == nil {
+					<-ctx.Done()
+					return Gathered{}, ctx.Err()
+				}
 				return tt.looks[min(looks, len(tt.looks))-1], tt.err
 			})
 			if got.Answer != tt.want || got.Reason == "" {

@@ -107,7 +107,8 @@ func (e *environment) logs(ctx context.Context, o load.Options, s *load.Summary)
 		return &load.Arrival{Marks: len(s.Steps), Reason: "reaching the gathered logs: " + err.Error()}
 	}
 	step := e.c.Progress().Step("looking for the logs")
-	arrival := load.AwaitLogs(ctx, len(s.Steps), logsPatience, func(ctx context.Context) (load.Gathered, error) {
+	// An interruption ended the load; a second one ends the program.
+	arrival := load.AwaitLogs(context.WithoutCancel(ctx), len(s.Steps), logsPatience, func(ctx context.Context) (load.Gathered, error) {
 		return e.gathered(ctx, source, o.Mark, len(s.Steps), s.Started)
 	})
 	step.Done("%s: %s", arrival.Answer, arrival.Reason)

@@ -2,18 +2,22 @@ package load
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -21,23 +25,34 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/logs"
+	"github.com/landfall-dev/landfall/internal/logs/archive"
+	"github.com/landfall-dev/landfall/internal/logs/httpapi"
 )
 
 // landfall runs one command line far from any cluster, or with the environment.
 func landfall(t *testing.T, env *v1alpha1.Environment, args ...string) (out, other string, code int) {
 	t.Helper()
+	return landfallAt(t, filepath.Join(t.TempDir(), "none"), env, args...)
+}
+
+// landfallAt reaches the API server of a kubeconfig for gathered logs.
+func landfallAt(t *testing.T, kubeconfig string, env *v1alpha1.Environment, args ...string) (out, other string, code int) {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c := &command.Context{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Clock: time.Now, Getenv: func(string) string { return "" }}
 	objects := []client.Object{}
 	if env != nil {
-		objects = append(objects, env)
+		objects = append(objects, env, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: v1alpha1.SecretLogs},
+			Data:       map[string][]byte{v1alpha1.KeyToken: []byte("of default")},
+		})
 	}
 	c.SetClient(fake.NewClientBuilder().WithScheme(command.Scheme()).WithObjects(objects...).Build())
 	root := &cobra.Command{Use: "landfall", SilenceErrors: true, SilenceUsage: true}
 	c.AddFlags(root.PersistentFlags())
-	c.Kube.Kubeconfig = filepath.Join(t.TempDir(), "none")
 	root.AddCommand(New(c))
-	root.SetArgs(append([]string{"load", "--kubeconfig", c.Kube.Kubeconfig}, args...))
+	root.SetArgs(append([]string{"load", "--kubeconfig", kubeconfig}, args...))
 	err := root.ExecuteContext(t.Context())
 	if err != nil {
 		stderr.WriteString(err.Error())
@@ -130,6 +145,54 @@ func TestLoadForPrograms(t *testing.T) {
 	}
 	if len(doc.Seconds) != 1 || doc.Seconds[0].Sides["servers"].P95 <= 0 {
 		t.Errorf("time line: %+v", doc.Seconds)
+	}
+}
+
+// archived is an API server whose log archive holds what the handler writes, and
+// its kubeconfig.
+func archived(t *testing.T) (a *archive.Archive, kubeconfig string) {
+	t.Helper()
+	a, err := archive.Open(t.TempDir(), archive.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	const proxy = "/api/v1/namespaces/landfall-system/services/http:landfall:http/proxy"
+	mux := http.NewServeMux()
+	mux.Handle(proxy+httpapi.Path, http.StripPrefix(proxy, httpapi.Handler(a, func(context.Context, string) (string, error) { return "of default", nil })))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "c",
+		"clusters": [{"name": "c", "cluster": {"server": %q}}], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}`, server.URL)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a, kubeconfig
+}
+
+// TestLogsOfTheLoadAreFound: the application writes an access log, which is
+// gathered.
+func TestLogsOfTheLoadAreFound(t *testing.T) {
+	gathered, kubeconfig := archived(t)
+	stream := archive.Stream{Project: "default", Environment: "staging", Component: "web", Pod: "web-1", UID: "1", Container: "main", Only: true}
+	var writing sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		writing.Lock()
+		defer writing.Unlock()
+		line := logs.Line{At: time.Now().UnixNano(), Text: []byte(r.Method + " " + r.URL.String())}
+		if err := gathered.Append(stream, []logs.Line{line}, archive.Checkpoint{}); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	env := &v1alpha1.Environment{
+		ObjectMeta: metav1.ObjectMeta{Name: "staging", Namespace: "default"},
+		Status:     v1alpha1.EnvironmentStatus{URLs: []v1alpha1.URL{{Component: "web", URL: server.URL}}},
+	}
+	out, other, code := landfallAt(t, kubeconfig, env, "staging", "--rate", "20,40", "--step", "200ms")
+	if want := "logs: holds: all 2 marked requests are in the gathered logs"; code != fault.ExitOK || !strings.Contains(out, want) {
+		t.Errorf("exit code %d, no %q in\n%s\n%s", code, want, out, other)
 	}
 }
 
