@@ -5,6 +5,7 @@
 package traffictest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -25,7 +26,13 @@ type Harness struct {
 	// Skip gives reasons for hooks that the adapter's pairs do not have, by the
 	// hook's name: "Serve": "the fake carries no requests".
 	Skip map[string]string
+	// Patience is how long a router may take until what was written is in effect;
+	// twenty seconds if zero.
+	Patience time.Duration
 }
+
+// patience is how long the harness waits for a router.
+func (h Harness) patience() time.Duration { return cmp.Or(h.Patience, 20*time.Second) }
 
 // Pair is a router over one pair of sides, and the hooks to disturb it. Hooks
 // that are nil skip what needs them. Disturbances last until Restore.
@@ -105,9 +112,6 @@ type run struct {
 	fence *Fence
 }
 
-// patience is how long a router may take until what was written is in effect.
-const patience = 20 * time.Second
-
 // start makes a pair that nothing was prepared of.
 func (h Harness) start(t *testing.T) *run {
 	t.Helper()
@@ -125,7 +129,7 @@ func (h Harness) prepared(t *testing.T) *run {
 // prepare calls Prepare of what router gives until it is done.
 func (r *run) prepare(router func() traffic.Router) {
 	r.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(r.h.patience())
 	for time.Now().Before(deadline) {
 		p, err := router().Prepare(r.t.Context(), r.fence)
 		if err != nil {
@@ -171,7 +175,7 @@ func (r *run) settled(w traffic.Weight) {
 
 func (r *run) await(want func(traffic.State) bool) (traffic.State, bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(r.h.patience())
 	for {
 		state, err := r.Router.Read(r.t.Context())
 		if err != nil {

@@ -35,7 +35,7 @@ func testMigration(t *testing.T, h Harness) {
 				Recorder: atWeight{part.failAt, func() { guard.now.Store(true) }},
 				Until:    func(p traffic.Progress) bool { return p.Phase == part.want },
 			}
-			ctx, stop := context.WithTimeout(t.Context(), 2*patience)
+			ctx, stop := context.WithTimeout(t.Context(), 2*h.patience())
 			defer stop()
 			calm := r.meanwhile(ctx)
 			p, err := executor.Run(ctx)

@@ -154,7 +154,7 @@ func testWatched(t *testing.T, h Harness) {
 // may need a while to see that it lives.
 func (r *run) arm(watched traffic.Watched, silence time.Duration) {
 	r.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(r.h.patience())
 	for {
 		err := watched.Arm(r.t.Context(), silence, r.fence)
 		if err == nil {

@@ -338,7 +338,7 @@ func testHealth(t *testing.T, h Harness) {
 	}
 	h.needs(t, r.Break != nil, "Break")
 	r.Break(traffic.New)
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(h.patience())
 	for {
 		health, err := r.Router.Health(t.Context(), traffic.New)
 		if err == nil && health.Known && !health.Healthy {
