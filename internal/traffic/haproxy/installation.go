@@ -156,23 +156,52 @@ func (i Installation) files() ([]string, error) {
 func (i Installation) reload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(i.patience, reloadTimeout))
 	defer cancel()
-	before, err := haproxy.Worker(ctx, i.Master)
-	if err != nil {
+	before := ""
+	err := until(ctx, func() (err error) {
+		// A master that comes from a reload refuses for a moment.
+		if before, err = haproxy.Worker(ctx, i.Master); err == nil && before == "" {
+			err = errors.New("it has no worker")
+		}
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reloading HAProxy: %w", err)
 	}
 	// The master begins anew and closes the connection, so that an error of
 	// reading means nothing.
 	_, _ = i.Master.Ask(ctx, "reload")
-	for {
+	err = until(ctx, func() error {
 		worker, err := haproxy.Worker(ctx, i.Master)
-		if err == nil && worker != "" && worker != before {
-			if info, err := i.Socket.Ask(ctx, "show info"); err == nil && infoField(info, "Pid") == worker {
-				return nil
-			}
+		if err != nil {
+			return err
+		}
+		info, err := i.Socket.Ask(ctx, "show info")
+		if err == nil && (worker == "" || worker == before || infoField(info, "Pid") != worker) {
+			err = errors.New("no new worker serves: HAProxy's log says why")
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reloading HAProxy: %w", err)
+	}
+	return nil
+}
+
+// until repeats what fails until it does not; at the end of the context it gives
+// the last failure.
+func until(ctx context.Context, do func() error) error {
+	var last error
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("reloading HAProxy: no new worker serves: %w", ctx.Err())
+			return cmp.Or(last, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

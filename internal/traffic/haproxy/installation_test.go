@@ -145,7 +145,7 @@ func TestInstallIsUndone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			i.patience = time.Second
+			i.patience = 3 * time.Second
 			tt.edit(&i)
 			_, err = i.Apply(t.Context())
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
