@@ -77,7 +77,8 @@ func (a *attack) run(ctx context.Context, start time.Time) (interrupted bool) {
 	}
 	underWay.Wait()
 	_, more := a.plan.due(n)
-	return more && !a.plan.endless
+	last := a.plan.step(n) == len(a.plan.steps)-1
+	return more && !(a.plan.endless && last)
 }
 
 // waitFor waits until request n is due and may be made; false says that there

@@ -225,6 +225,16 @@ func TestWithoutEndUntilToldSo(t *testing.T) {
 	}
 }
 
+func TestInterruptedBeforeTheStepWithoutEnd(t *testing.T) {
+	url := serve(t, func(http.ResponseWriter, *http.Request) {})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	s, err := Attack(ctx, Options{URLs: []string{url}, Steps: []Step{{Rate: 50, For: time.Hour}, {Rate: 100}}})
+	if err != nil || !s.Interrupted || len(s.Steps) != 1 {
+		t.Errorf("%v, interrupted %v, %d steps", err, s.Interrupted, len(s.Steps))
+	}
+}
+
 func TestAnotherAddressAndHeaders(t *testing.T) {
 	var seen sync.Map
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
