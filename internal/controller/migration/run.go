@@ -24,8 +24,9 @@ const (
 	// first one.
 	wellFor = 30 * time.Second
 	// keepEvery is how often evidence is written; more seldom as it grows, since
-	// it is always written whole.
+	// it is always written whole, and as there are more migrations.
 	keepEvery = 10 * time.Second
+	keepShare = 100 * time.Millisecond
 	// keepSlower is by how much longer for each byte: two minutes at its bound.
 	keepSlower = 130 * time.Microsecond
 	// lastKeep bounds writing evidence when the work ends.
@@ -150,7 +151,7 @@ func (r *Reconciler) keep(ctx context.Context, journal *migration.Journal, event
 		if err != nil && ctx.Err() == nil {
 			ctrl.LoggerFrom(ctx).Error(err, "keeping evidence")
 		}
-		wait = keepEvery + time.Duration(size)*keepSlower
+		wait = keepEvery + time.Duration(r.runs.count())*keepShare + time.Duration(size)*keepSlower
 	}
 }
 
