@@ -53,18 +53,15 @@ func (r *Router) patch(ctx context.Context, operations []operation, fence traffi
 }
 
 // raced tells whether a test of the patch has failed. The API server answers
-// with 422 then, as it does for objects that are not valid, whose causes it
-// names.
+// with 422 then and says nothing more; for objects that are not valid, the
+// other reason for a 422, it names the causes.
 func raced(err error) bool {
-	if apierrors.IsConflict(err) {
-		return true
-	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !apierrors.IsInvalid(err) {
-		return false
+		return apierrors.IsConflict(err)
 	}
 	details := status.Status().Details
-	return strings.Contains(err.Error(), "test failed") || strings.Contains(err.Error(), "testing") && (details == nil || len(details.Causes) == 0)
+	return details == nil || len(details.Causes) == 0
 }
 
 // explain classifies an error of the API server. Nil stays nil.
