@@ -8,6 +8,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/datacopy/batch"
+	"github.com/landfall-dev/landfall/internal/fault"
 )
 
 // askFlags are all that a job is made of.
@@ -19,6 +20,9 @@ type askFlags struct {
 	evidence string
 	dryRun   bool
 	anew     bool
+	// follow goes on with the source's changes; cutover ends that as soon as
+	// the first copy is done.
+	follow, cutover, stopWrites bool
 }
 
 func (f *askFlags) add(c *command.Context, cmd *cobra.Command) {
@@ -65,6 +69,9 @@ answer is unknown. 4: refused.`,
 	flags.add(c, cmd)
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&flags.anew, "anew", false, "forget how far an unfinished copy between the same addresses came")
+	cmd.Flags().BoolVar(&flags.follow, "follow", false, "between addresses of mysql: go on with the source's changes until landfall data cutover says enough")
+	cmd.Flags().BoolVar(&flags.cutover, "cutover", false, "with --follow: cut over as soon as everything is copied")
+	cmd.Flags().BoolVar(&flags.stopWrites, "stop-writes", false, "with --follow: make the source read-only at cut-over, instead of trusting that nothing writes")
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
 	return cmd
 }
@@ -117,6 +124,10 @@ func (f *askFlags) run(ctx context.Context, c *command.Context, action batch.Act
 	if err != nil {
 		return err
 	}
+	if (f.cutover || f.stopWrites) && !f.follow || f.follow && !f.here() {
+		return fault.New(fault.Invalid, "Give two addresses and --follow.", "reading the flags: --cutover and --stop-writes belong to --follow, which is for addresses")
+	}
+	choices.StopWrites = f.stopWrites
 	if !f.here() {
 		return f.runThere(ctx, c, action, choices)
 	}
@@ -128,9 +139,12 @@ func (f *askFlags) run(ctx context.Context, c *command.Context, action batch.Act
 	if err != nil {
 		return err
 	}
-	state, err := runHere(ctx, c, job, f.anew)
+	state, err := runHere(ctx, c, job, f.how())
 	return f.finish(c, state, err)
 }
+
+// how a job is run here.
+func (f *askFlags) how() how { return how{anew: f.anew, follow: f.follow, cutover: f.cutover} }
 
 // finish prints a state, writes the evidence, and gives the error of the job.
 func (f *askFlags) finish(c *command.Context, state batch.State, failed error) error {

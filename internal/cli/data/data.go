@@ -17,5 +17,5 @@ func New(c *command.Context) *cobra.Command {
 		Short:   "Copy databases, caches and buckets: masked, verified, resumable",
 		Example: "  landfall data copy --from staging --to pr-1 --mask rules.yaml\n  landfall data status",
 	},
-		newCopy(c), newPlan(c), newVerify(c), newStatus(c), newResume(c), newMask(c), newRun(c))
+		newCopy(c), newPlan(c), newVerify(c), newStatus(c), newResume(c), newCutover(c), newMask(c), newRun(c))
 }

@@ -90,9 +90,18 @@ func (f folder) clear() error {
 	return nil
 }
 
+// how a job is run in this process.
+type how struct {
+	// anew forgets an unfinished copy.
+	anew bool
+	// follow the source's changes until cut-over, which comes by itself
+	// (cutover) or by `landfall data cutover`.
+	follow, cutover bool
+}
+
 // runHere does a job in this process. A copy that was not finished goes on; a
 // finished one begins anew.
-func runHere(ctx context.Context, c *command.Context, job batch.Job, anew bool) (batch.State, error) {
+func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (batch.State, error) {
 	options := batch.Options{Engines: engines.For, Reporter: c.Progress(), Clock: c.Clock, Track: &batch.Tracker{}}
 	if job.Action != batch.Copy {
 		return batch.Run(ctx, job, options)
@@ -101,10 +110,13 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, anew bool) 
 	if err != nil {
 		return batch.State{}, err
 	}
-	if err := f.prepare(c, job, anew); err != nil {
+	if err := f.prepare(c, job, how.anew); err != nil {
 		return batch.State{}, err
 	}
 	options.Journal = f.journal
+	if how.follow {
+		options.Cutover = f.cutover(ctx, how.cutover)
+	}
 	state, err := batch.Run(ctx, job, options)
 	if ctx.Err() != nil {
 		return state, fmt.Errorf("interrupted: what was copied so far stays, `landfall data resume %s` goes on: %w", job.Name, context.Canceled)

@@ -88,7 +88,7 @@ func (f *askFlags) sample(ctx context.Context, c *command.Context, action batch.
 	if err != nil {
 		return err
 	}
-	state, err := runHere(ctx, c, job, false)
+	state, err := runHere(ctx, c, job, how{})
 	return printSampled(c, state, action, err)
 }
 

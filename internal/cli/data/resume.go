@@ -29,6 +29,8 @@ number of workers may be another.`,
 	cmd.Flags().StringVar(&flags.keyFile, "mask-key-file", "", "`file` with the mask key; by default $LANDFALL_MASK_KEY")
 	cmd.Flags().IntVar(&flags.parallel, "parallel", 0, "`workers` for each store; by default as before")
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
+	cmd.Flags().BoolVar(&flags.follow, "follow", false, "of a copy of this machine: go on with the source's changes until landfall data cutover says enough")
+	cmd.Flags().BoolVar(&flags.cutover, "cutover", false, "with --follow: cut over as soon as everything is copied")
 	flags.waitFlags.add(cmd)
 	return cmd
 }
@@ -56,7 +58,7 @@ func (f *askFlags) resume(ctx context.Context, c *command.Context, name string) 
 			return err
 		}
 	}
-	state, err := runHere(ctx, c, job, false)
+	state, err := runHere(ctx, c, job, f.how())
 	return f.finish(c, state, err)
 }
 

@@ -240,20 +240,14 @@ func (d *display) update(dc *v1alpha1.DataCopy) {
 	}
 }
 
-// showUnits counts all units of a store together, and names the one under way.
+// showUnits counts all units of a store together.
 func showUnits(step progress.Step, store v1alpha1.DataCopyStore) {
 	var done, total int64
-	noun, current := "", ""
+	noun := ""
 	for _, unit := range store.Units {
 		done, total, noun = done+unit.Done, total+unit.Total, unit.Noun
-		if unit.Done > 0 && unit.Done < unit.Total {
-			current = unit.Name
-		}
 	}
 	step.Count(done, total, noun)
-	if current != "" {
-		step.Update("%s: %d of %d %s", current, done, total, noun)
-	}
 }
 
 func (d *display) step(name string) progress.Step {

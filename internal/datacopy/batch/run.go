@@ -22,6 +22,9 @@ type Options struct {
 	Clock    func() time.Time
 	// Track is told how far the job is.
 	Track *Tracker
+	// Cutover, where it is not nil, lets copies go on with the source's changes
+	// until it is closed; both sides are equal then.
+	Cutover <-chan struct{}
 }
 
 // Run does what the job says with all of its stores at once, and gives what
@@ -100,7 +103,7 @@ func copyStore(ctx context.Context, t task, opts Options) error {
 		opts.Track.failed(t.name, err)
 		return err
 	}
-	outcome, err := runStore(ctx, t, journal, opts.Track, reporter)
+	outcome, err := runStore(ctx, t, journal, opts, reporter)
 	if closing := journal.Close(); err == nil && closing != nil {
 		err = fmt.Errorf("closing the journal: %w", closing)
 	}
@@ -109,11 +112,15 @@ func copyStore(ctx context.Context, t task, opts Options) error {
 }
 
 // runStore is datacopy.Run in steps that can be watched.
-func runStore(ctx context.Context, t task, journal datacopy.Journal, track *Tracker, reporter progress.Reporter) (*datacopy.Outcome, error) {
+func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Options, reporter progress.Reporter) (*datacopy.Outcome, error) {
+	track := opts.Track
 	outcome := &datacopy.Outcome{Plan: journal.Plan()}
 	track.state(t.name, StatePlanning)
 	if err := t.request.Check(); err != nil {
 		return outcome, err
+	}
+	if _, follows := t.engine.(datacopy.Follower); opts.Cutover != nil && !follows {
+		return outcome, fault.New(fault.Invalid, "Copy again with --incremental instead.", "following the source: stores of kind %s cannot be followed", t.engine.Kind())
 	}
 	var err error
 	if outcome.Plan == nil {
@@ -135,11 +142,25 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, track *Trac
 	if outcome.Result, err = t.engine.Copy(ctx, t.request, outcome.Plan, journal, reporter); err != nil {
 		return outcome, err
 	}
+	proof := journal
+	if opts.Cutover != nil {
+		track.state(t.name, StateFollowing)
+		if err := t.follow(ctx, outcome.Plan, journal, opts.Cutover, reporter); err != nil {
+			return outcome, err
+		}
+		proof = nil // what was sent first has changed since: both sides rest now
+	}
 	track.state(t.name, StateVerifying)
-	if outcome.Report, err = t.engine.Verify(ctx, t.request, outcome.Plan, journal, reporter); err != nil {
+	if outcome.Report, err = t.engine.Verify(ctx, t.request, outcome.Plan, proof, reporter); err != nil {
 		return outcome, err
 	}
 	return outcome, outcome.Report.Err()
+}
+
+// follow applies the source's changes until cut-over.
+func (t *task) follow(ctx context.Context, made *datacopy.Plan, journal datacopy.Journal, cutover <-chan struct{}, reporter progress.Reporter) error {
+	_, err := t.engine.(datacopy.Follower).Follow(ctx, t.request, made, journal, cutover, reporter)
+	return err
 }
 
 // plan makes the plan of a store. Rules with a predicate are about patterns of

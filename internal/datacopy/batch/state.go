@@ -14,6 +14,7 @@ const (
 	StateWaiting   = "waiting"
 	StatePlanning  = "planning"
 	StateCopying   = "copying"
+	StateFollowing = "following"
 	StateVerifying = "verifying"
 	StateDone      = "done"
 	StateFailed    = "failed"
@@ -78,7 +79,7 @@ func (s State) Share() float64 {
 		for _, unit := range store.Units {
 			weight := float64(max(unit.Bytes, 1))
 			all += weight
-			if store.State == StateDone || store.State == StateVerifying {
+			if store.State == StateDone || store.State == StateVerifying || store.State == StateFollowing {
 				done += weight
 			} else if unit.Total > 0 {
 				done += weight * min(1, float64(unit.Done)/float64(unit.Total))
