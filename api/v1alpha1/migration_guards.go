@@ -29,6 +29,12 @@ type MigrationGuard struct {
 	// +optional
 	UnknownFor *metav1.Duration `json:"unknownFor,omitempty"`
 
+	// Idle: the guard is about requests that the new side serves, so that it is
+	// not asked while the new side gets none, at weight 0. For queries that have
+	// no data, or divide by nothing, without requests. Router guards always are.
+	// +optional
+	Idle bool `json:"idle,omitempty"`
+
 	// Router judges the router's own counters by side.
 	// +optional
 	Router *RouterGuard `json:"router,omitempty"`

@@ -84,3 +84,18 @@ func TestGuardsOfMetrics(t *testing.T) {
 		})
 	}
 }
+
+func TestIdleGuardsAreNotAskedAtWeightZero(t *testing.T) {
+	for _, tt := range []struct {
+		spec v1alpha1.MigrationGuard
+		want bool
+	}{
+		{v1alpha1.MigrationGuard{Prometheus: &v1alpha1.PrometheusGuard{}}, false},
+		{v1alpha1.MigrationGuard{Prometheus: &v1alpha1.PrometheusGuard{}, Idle: true}, true},
+		{v1alpha1.MigrationGuard{Router: &v1alpha1.RouterGuard{}}, true},
+	} {
+		if got := rule(tt.spec).Idle; got != tt.want {
+			t.Errorf("%+v: idle is %v", tt.spec, got)
+		}
+	}
+}
