@@ -73,7 +73,7 @@ type MigrationStatus struct {
 	// +optional
 	HeardWords int64 `json:"heardWords,omitempty"`
 
-	// Evidence names the Secret that holds what happened in this attempt.
+	// Evidence names the ConfigMap that holds what happened in this attempt.
 	// +optional
 	Evidence string `json:"evidence,omitempty"`
 

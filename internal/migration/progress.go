@@ -51,6 +51,7 @@ func SetProgress(m *v1alpha1.Migration, p traffic.Progress, worker string) error
 	s.Journal = &v1alpha1.MigrationJournal{Attempt: Attempt(m), Epoch: p.Epoch, Worker: worker, Progress: runtime.RawExtension{Raw: text}}
 	s.Phase, s.Reason, s.HeardWords = v1alpha1.MigrationPhase(p.Phase), Shorten(p.Reason), p.HeardWords
 	s.Progress = fmt.Sprintf("%d of %d", min(p.Step+1, len(m.Spec.Steps)), len(m.Spec.Steps))
+	s.Evidence = EvidenceName(m)
 	s.Guards = nil
 	for _, name := range slices.Sorted(maps.Keys(p.Guards)) {
 		s.Guards = append(s.Guards, guardStatus(name, p.Guards[name]))

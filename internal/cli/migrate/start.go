@@ -51,9 +51,13 @@ what the file says now: a new attempt, with evidence of its own.`,
 }
 
 func start(ctx context.Context, c *command.Context, m *v1alpha1.Migration, flags startFlags) error {
+	fromCluster, before := m.ResourceVersion != "", m.Spec.Attempt
 	again, err := nextAttempt(ctx, c, m)
 	if err != nil {
 		return err
+	}
+	if fromCluster && again == before && !flags.dryRun {
+		return underWay(ctx, c, m, flags)
 	}
 	if err := migration.Definition(m).Validate(); err != nil {
 		return err
@@ -70,20 +74,25 @@ func start(ctx context.Context, c *command.Context, m *v1alpha1.Migration, flags
 	switch {
 	case flags.dryRun:
 		return plan(ctx, c, m)
-	case flags.watch:
-		return status(ctx, c, m.Name, statusFlags{watch: true})
+	case applied.Change == "unchanged", flags.watch:
+		return underWay(ctx, c, m, flags)
 	}
 	return c.Print(applied.After, func(w io.Writer) error {
-		switch {
-		case applied.Change == "unchanged":
-			_, err = fmt.Fprintf(w, "migration %s is under way as it was\n", m.Name)
-		case again > 1:
-			_, err = fmt.Fprintf(w, "migration %s started again, attempt %d; `landfall migrate status %s -w` shows how it goes\n", m.Name, again, m.Name)
-		default:
-			_, err = fmt.Fprintf(w, "migration %s started; `landfall migrate status %s -w` shows how it goes\n", m.Name, m.Name)
+		started := "started"
+		if again > 1 {
+			started = fmt.Sprintf("started again, attempt %d", again)
 		}
+		_, err := fmt.Fprintf(w, "migration %s %s; `landfall migrate status %s -w` shows how it goes\n", m.Name, started, m.Name)
 		return err
 	})
+}
+
+// underWay shows one that goes on as it did.
+func underWay(ctx context.Context, c *command.Context, m *v1alpha1.Migration, flags startFlags) error {
+	if flags.watch {
+		return status(ctx, c, m.Name, statusFlags{watch: true})
+	}
+	return printSaid(c, m, fmt.Sprintf("migration %s is under way as it was; `landfall migrate status %s -w` shows how it goes", m.Name, m.Name))
 }
 
 // nextAttempt sets the attempt that the object would begin, and refuses while
