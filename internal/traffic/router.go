@@ -90,7 +90,8 @@ type Instance struct {
 	// Old and New are the weights in the router's own units, summed up by side.
 	Old, New int
 	// Settled: what was written last has taken effect here. A reason why not,
-	// for people, is in Waiting.
+	// for people, is in Waiting; where it is settled, Waiting may say why the
+	// weights are others than those that were written.
 	Settled bool
 	Waiting string
 	// Residual counts sessions or connections that still go where an earlier

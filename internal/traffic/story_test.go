@@ -173,7 +173,10 @@ func (s *story) look() {
 	for _, i := range s.instances {
 		read := Instance{
 			Name: i.name, Old: int(All - i.weight), New: int(i.weight), Residual: i.residual, DeadMan: i.deadMan,
-			Settled: !s.at.Before(i.settled), Waiting: "PENDING",
+			Settled: !s.at.Before(i.settled),
+		}
+		if !read.Settled {
+			read.Waiting = "PENDING"
 		}
 		if i.down {
 			read = Instance{Name: i.name, Err: errors.New("connection refused")}

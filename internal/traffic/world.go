@@ -90,9 +90,9 @@ func (w World) stand(wanted Weight) (standing, string) {
 		case i.At(wanted):
 			waiting = append(waiting, i.Name+": "+or(i.Waiting, "not in effect yet"))
 		case share*float64(All) > float64(wanted):
-			above = append(above, fmt.Sprintf("%s has %s", i.Name, percent(share)))
+			above = append(above, i.has(share))
 		default:
-			below = append(below, fmt.Sprintf("%s has %s", i.Name, percent(share)))
+			below = append(below, i.has(share))
 		}
 	}
 	wrong := append(above, below...)
@@ -107,6 +107,14 @@ func (w World) stand(wanted Weight) (standing, string) {
 		return notSettled, strings.Join(waiting, "; ")
 	}
 	return inEffect, ""
+}
+
+// has says an instance's share, and why it is so where the instance knows.
+func (i Instance) has(share float64) string {
+	if i.Waiting == "" || !i.Settled {
+		return fmt.Sprintf("%s has %s", i.Name, percent(share))
+	}
+	return fmt.Sprintf("%s has %s (%s)", i.Name, percent(share), i.Waiting)
 }
 
 // onlyLowers tells whether writing a weight raises it nowhere.

@@ -94,7 +94,7 @@ func New(c Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{config: c, pair: pair}
+	r := &Router{config: c, pair: pair, seen: make([]sighting, len(c.Instances))}
 	for i, address := range c.Instances {
 		if slices.Contains(c.Instances[:i], address) {
 			return nil, fault.New(fault.Invalid, "Name it once.", "reading the instances of HAProxy: %s is named twice", address)

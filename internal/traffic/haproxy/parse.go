@@ -38,9 +38,10 @@ func namesake(reply string) (id string, found bool) {
 	if err != nil {
 		return "", false
 	}
-	for _, state := range states {
-		if _, err := state.number("be_id"); err == nil && state["be_id"] != "" {
-			return state["be_id"], true
+	for server := range states.rows {
+		state := states.row(server)
+		if _, err := state.number("be_id"); err == nil && state.text("be_id") != "" {
+			return state.text("be_id"), true
 		}
 	}
 	return "", false
@@ -55,7 +56,7 @@ func parseReport(reply string, p Pair) (Report, error) {
 	if len(blocks) != answers+1 || strings.TrimSpace(blocks[len(blocks)-1]) != "" {
 		return Report{}, errCutShort
 	}
-	info, stat, state, table := blocks[0], blocks[1], blocks[2], blocks[3]
+	info, stat, state, times := blocks[0], blocks[1], blocks[2], blocks[3]
 	if strings.Contains(stat, "No such proxy") || strings.Contains(state, "Can't find backend") {
 		return Report{}, fault.New(fault.NotFound, "Name a backend of HAProxy's configuration.", "looking for backend %s: HAProxy has none of that name", p.Backend)
 	}
@@ -72,16 +73,16 @@ func parseReport(reply string, p Pair) (Report, error) {
 		return Report{}, err
 	}
 	var latency map[string][]int64
-	if strings.HasPrefix(table, "# table: ") {
+	if strings.HasPrefix(times, "# table: ") {
 		r.Extended = true
-		if latency, err = parseLatency(table); err != nil {
+		if latency, err = parseLatency(times); err != nil {
 			return Report{}, err
 		}
 	}
-	backend := stats["BACKEND"]
-	r.Algorithm, r.Cookie = backend["algo"], backend["cookie"]
+	backend := stats.row("BACKEND")
+	r.Algorithm, r.Cookie = backend.text("algo"), backend.text("cookie")
 	for _, named := range p.servers() {
-		server, err := readServer(stats[named.name], states[named.name])
+		server, err := readServer(stats.row(named.name), states.row(named.name))
 		if err != nil {
 			return Report{}, fmt.Errorf("reading server %s/%s: %w", p.Backend, named.name, err)
 		}
@@ -107,69 +108,88 @@ func infoField(info, name string) string {
 	return ""
 }
 
-// row is a line by the names of its columns.
-type row map[string]string
+// table is a reply with columns, and rows by the name of their server.
+type table struct {
+	columns map[string]int
+	rows    map[string][]string
+}
+
+// row is a line of a table; nil if there is none.
+type row struct {
+	columns map[string]int
+	fields  []string
+}
+
+func (t table) row(server string) row { return row{t.columns, t.rows[server]} }
+
+// text is a field; "" if there is none.
+func (r row) text(column string) string {
+	if i, found := r.columns[column]; found && i < len(r.fields) {
+		return r.fields[i]
+	}
+	return ""
+}
 
 // number reads a count that may be empty.
 func (r row) number(column string) (int64, error) {
-	if r[column] == "" {
+	text := r.text(column)
+	if text == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(r[column], 10, 64)
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%s is %q, not a count", column, r[column])
+		return 0, fmt.Errorf("%s is %q, not a count", column, text)
 	}
 	return n, nil
 }
 
 // parseStat reads `show stat`: rows by server, and BACKEND.
-func parseStat(block string) (map[string]row, error) {
+func parseStat(block string) (table, error) {
 	header, body, found := strings.Cut(strings.TrimPrefix(block, "# "), "\n")
 	if !found || !strings.HasPrefix(header, "pxname,svname,") {
-		return nil, fmt.Errorf("reading HAProxy's statistics: they begin with %.60q", block)
+		return table{}, fmt.Errorf("reading HAProxy's statistics: they begin with %.60q", block)
 	}
-	columns := strings.Split(header, ",")
+	t := newTable(strings.Split(header, ","))
 	lines := csv.NewReader(strings.NewReader(body))
-	lines.FieldsPerRecord = len(columns)
+	lines.FieldsPerRecord = strings.Count(header, ",") + 1
 	lines.LazyQuotes = true
-	rows := map[string]row{}
 	for {
 		fields, err := lines.Read()
 		if errors.Is(err, io.EOF) {
-			return rows, nil
+			return t, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading HAProxy's statistics: %w", err)
+			return table{}, fmt.Errorf("reading HAProxy's statistics: %w", err)
 		}
-		rows[fields[1]] = named(columns, fields)
+		t.rows[fields[1]] = fields
 	}
 }
 
 // parseStates reads `show servers state`, version 1: rows by server.
-func parseStates(block string) (map[string]row, error) {
+func parseStates(block string) (table, error) {
 	version, rest, _ := strings.Cut(block, "\n")
 	header, body, found := strings.Cut(rest, "\n")
 	columns := strings.Fields(strings.TrimPrefix(header, "# "))
 	if version != "1" || !found || len(columns) < 4 || columns[3] != "srv_name" {
-		return nil, fmt.Errorf("reading HAProxy's server states: they begin with %.60q", block)
+		return table{}, fmt.Errorf("reading HAProxy's server states: they begin with %.60q", block)
 	}
-	rows := map[string]row{}
+	t := newTable(columns)
 	for line := range strings.Lines(body) {
 		fields := strings.Fields(line)
 		if len(fields) < len(columns) {
-			return nil, fmt.Errorf("reading HAProxy's server states: %w", errCutShort)
+			return table{}, fmt.Errorf("reading HAProxy's server states: %w", errCutShort)
 		}
-		rows[fields[3]] = named(columns, fields)
+		t.rows[fields[3]] = fields
 	}
-	return rows, nil
+	return t, nil
 }
 
-func named(columns, fields []string) row {
-	r := row{}
+func newTable(columns []string) table {
+	t := table{columns: make(map[string]int, len(columns)), rows: map[string][]string{}}
 	for i, column := range columns {
-		r[column] = fields[i]
+		t.columns[column] = i
 	}
-	return r
+	return t
 }
 
 // Bits and values of `show servers state`.
@@ -181,7 +201,7 @@ const (
 
 // readServer joins what both tables say about one server.
 func readServer(stat, state row) (Server, error) {
-	if stat == nil || state == nil {
+	if stat.fields == nil || state.fields == nil {
 		return Server{}, fault.New(fault.NotFound, "Add it to HAProxy's configuration with `weight 0`, or name another.", "HAProxy's backend has no such server")
 	}
 	var err error
@@ -191,7 +211,7 @@ func readServer(stat, state row) (Server, error) {
 		return n
 	}
 	for _, column := range []string{"srv_uweight", "srv_iweight", "srv_op_state", "srv_admin_state"} {
-		if state[column] == "" {
+		if state.text(column) == "" {
 			return Server{}, fmt.Errorf("HAProxy does not say its %s", column)
 		}
 	}
@@ -201,8 +221,8 @@ func readServer(stat, state row) (Server, error) {
 		Initial:  int(number(state, "srv_iweight")),
 		Up:       number(state, "srv_op_state") != stopped && admin&anyHold == 0,
 		Held:     admin&heldByCommand != 0,
-		Checked:  stat["status"] != "no check",
-		Status:   stat["status"],
+		Checked:  stat.text("status") != "no check",
+		Status:   stat.text("status"),
 		Sessions: number(stat, "scur"),
 	}
 	s.Requests, s.Errors = countRequests(func(column string) int64 { return number(stat, column) })

@@ -21,6 +21,8 @@ type Router struct {
 	instances []instance
 	// plain: an instance was seen whose backend lacks the lines of Snippet.
 	plain atomic.Bool
+	// seen is what each instance had at the last look.
+	seen []sighting
 }
 
 var (
@@ -90,6 +92,7 @@ func (r *Router) Read(ctx context.Context) (traffic.State, error) {
 			return nil
 		}
 		state.Instances[i] = report.instance(instance.Name())
+		state.Instances[i].Waiting = r.seen[i].look(report)
 		return nil
 	})
 	return state, nil

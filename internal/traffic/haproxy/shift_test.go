@@ -83,10 +83,18 @@ func TestReloadThatForgetsReturnsToTheOldSide(t *testing.T) {
 	f := newFixture(t, 1, func(o *haproxytest.Options) { o.StateFile = false })
 	router, fence := f.prepared()
 	f.must(router.Write(t.Context(), 30, fence))
+	if _, err := router.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	f.proxies[0].Reload()
 	state, err := router.Read(t.Context())
-	if err != nil || !state.Instances[0].At(traffic.None) {
+	if err != nil || !state.Instances[0].At(traffic.None) || !strings.Contains(state.Instances[0].Waiting, "has forgotten its weights") {
 		t.Errorf("%+v, %v", state, err)
+	}
+	f.must(router.Write(t.Context(), 30, fence))
+	state, err = router.Read(t.Context())
+	if err != nil || !state.Instances[0].At(30) || state.Instances[0].Waiting != "" {
+		t.Errorf("written again: %+v, %v", state, err)
 	}
 }
 
