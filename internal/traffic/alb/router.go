@@ -114,12 +114,10 @@ func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "Correct the migration's alb settings.", "reading router settings: "+format, args...)
 }
 
-// Describe says what the router can do. For how long requests stick is known
-// once the rule was read.
+// Describe says what the router can do. It knows of no time after which cookies
+// let go: each answer renews them. Read says whether there are any.
 func (r *Router) Describe() traffic.Description {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return traffic.Description{Kind: "alb", Place: r.cfg.Rule, Takes: r.cfg.Propagation, Residual: r.sticky}
+	return traffic.Description{Kind: "alb", Place: r.cfg.Rule, Takes: r.cfg.Propagation}
 }
 
 // Read gives the rule's weights. They have settled when the rule has been as it

@@ -2,6 +2,7 @@ package route53
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,24 @@ func TestOneRequestAWrite(t *testing.T) {
 	w.write(r, 0) // known to be there, and not believed
 	if state, _ := r.Read(t.Context()); !state.Instances[0].At(0) {
 		t.Errorf("a foreign change stays: %+v", state)
+	}
+}
+
+// TestNamesBetween: lists have pages, and other names stand between the name and
+// its ownership record.
+func TestNamesBetween(t *testing.T) {
+	w := newWorld(t, awstest.Options{})
+	for i := range 700 {
+		w.DNS.Simple(w.zone, fmt.Sprintf("%d.%s", i, hostname), "A", 60, "203.0.113.9")
+	}
+	r := w.ready()
+	w.write(r, 30)
+	lists := w.Requests("ListResourceRecordSets")
+	if state, err := w.router().Read(t.Context()); err != nil || !state.Instances[0].At(30) {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if n := w.Requests("ListResourceRecordSets") - lists; n != 3 {
+		t.Errorf("%d pages of 300 for 700 names", n)
 	}
 }
 
