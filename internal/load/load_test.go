@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -257,6 +258,23 @@ func TestAnotherAddressAndHeaders(t *testing.T) {
 	} {
 		if _, ok := seen.Load(want); !ok {
 			t.Errorf("no request %q", want)
+		}
+	}
+}
+
+// TestASiteThatNamesManySides must not fill our memory.
+func TestASiteThatNamesManySides(t *testing.T) {
+	var n atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Side", fmt.Sprintf("%03d%s", n.Add(1), strings.Repeat("x", 1000)))
+	})
+	s := run(t, Options{URLs: []string{url}, Side: SideHeader("X-Side"), Steps: []Step{{Rate: 400, For: 250 * time.Millisecond}}})
+	if len(s.Sides) != maxSides+1 || s.Sides[OtherSides].Requests != 50 {
+		t.Errorf("%d sides, %d requests by others", len(s.Sides), s.Sides[OtherSides].Requests)
+	}
+	for side := range s.Sides {
+		if len(side) > maxSideName {
+			t.Errorf("a side's name of %d bytes", len(side))
 		}
 	}
 }

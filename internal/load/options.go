@@ -113,6 +113,17 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Check says what is wrong with the options before anything is asked. Errors are
+// fault.Invalid.
+func (o Options) Check() error {
+	o = o.withDefaults()
+	if _, err := o.plan(); err != nil {
+		return err
+	}
+	_, err := newClient(o)
+	return err
+}
+
 // plan checks the options and computes when each request is due.
 func (o Options) plan() (plan, error) {
 	if len(o.URLs) == 0 {

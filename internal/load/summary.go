@@ -29,8 +29,12 @@ type Summary struct {
 	Lost []LostRequest `json:"lost,omitempty"`
 }
 
-// NoSide is the name of what no side is known of.
-const NoSide = "unknown"
+// Names of sides: of what no side is known of, and of all sides after the first
+// fifty.
+const (
+	NoSide     = "unknown"
+	OtherSides = "others"
+)
 
 // Figures of some requests.
 type Figures struct {

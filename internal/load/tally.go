@@ -86,19 +86,35 @@ func (t *tally) add(o Outcome) {
 		t.abandoned++
 		return
 	}
-	side := o.Side
-	if side == "" {
-		side = NoSide
-	}
-	if t.sides[side] == nil {
-		t.sides[side] = newCounts()
-	}
+	side := t.sideOf(o)
 	latency := t.latency(o)
 	for _, c := range []*counts{t.total, t.steps[o.Step], t.sides[side]} {
 		c.add(o, latency)
 	}
 	second.add(o, side, latency)
 	t.keepLost(o)
+}
+
+// maxSides and maxSideName bound what a site can have us keep by naming a side
+// of its own in each answer.
+const (
+	maxSides    = 50
+	maxSideName = 100
+)
+
+// sideOf is the side that the request counts for.
+func (t *tally) sideOf(o Outcome) string {
+	side := o.Side[:min(len(o.Side), maxSideName)]
+	switch {
+	case side == "":
+		side = NoSide
+	case t.sides[side] == nil && len(t.sides) >= maxSides:
+		side = OtherSides
+	}
+	if t.sides[side] == nil {
+		t.sides[side] = newCounts()
+	}
+	return side
 }
 
 // latency of a lost request is no less than the timeout.

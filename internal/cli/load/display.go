@@ -21,6 +21,8 @@ type display struct {
 	options load.Options
 	at      int
 	step    progress.Step
+	// before is what was counted before the step began.
+	before load.Live
 }
 
 func newDisplay(c *command.Context, o load.Options) *display {
@@ -44,19 +46,15 @@ func host(urls []string) string {
 
 func (d *display) update(l load.Live) {
 	for d.at < l.Step {
-		d.step.Done("%s", words(l.Requests, l.Errors, l.Lost))
+		d.step.Done("%s", d.words(l))
+		d.before = l
 		d.begin(d.at + 1)
 	}
-	text := words(l.Requests, l.Errors, l.Lost)
+	text := d.words(l)
 	if l.Length > 0 {
 		text += fmt.Sprintf(", %s left", (l.Length - l.Elapsed).Round(time.Second))
 	}
 	d.step.Update("%s%s", text, sides(l.Last))
-}
-
-func (d *display) fail(err error) error {
-	d.step.Fail(errors.New("not begun"))
-	return err
 }
 
 func (d *display) done(s *load.Summary) {
@@ -66,6 +64,11 @@ func (d *display) done(s *load.Summary) {
 		return
 	}
 	d.step.Done("%s in all", text)
+}
+
+// words say what came of the step's requests.
+func (d *display) words(l load.Live) string {
+	return words(l.Requests-d.before.Requests, l.Errors-d.before.Errors, l.Lost-d.before.Lost)
 }
 
 // words say what came of requests.

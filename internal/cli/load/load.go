@@ -103,12 +103,15 @@ func (f *flags) run(ctx context.Context, c *command.Context, args []string, boun
 	if err != nil {
 		return err
 	}
+	if err := options.Check(); err != nil {
+		return err
+	}
 	watched := environment.watch(ctx)
 	shown := newDisplay(c, options)
 	options.Live = shown.update
 	summary, err := load.Attack(ctx, options)
 	if err != nil {
-		return shown.fail(err)
+		return err
 	}
 	shown.done(summary)
 
