@@ -116,15 +116,19 @@ func (c *copier) unit(ctx context.Context, unit datacopy.Unit, step progress.Ste
 type unitCopy struct {
 	*copier
 	pair
-	unit              datacopy.Unit
-	step              progress.Step
-	done, sent, bytes atomic.Int64
-	chunks, skipped   atomic.Int64
-	removed           int64
-	incremental       bool
-	pieces            chan *piece
+	unit        datacopy.Unit
+	step        progress.Step
+	incremental bool
+	pieces      chan *piece
+	// large are the large keys that were handed out, busy those that are being
+	// written by type.
+	large map[string]bool
+	busy  claims
 	// fromClient and toClient are for what is off the fast path.
 	fromClient, toClient redis.UniversalClient
+
+	done, sent, bytes, chunks, skipped atomic.Int64
+	removed                            int64
 }
 
 // piece is keys of one node that are copied together; one key when large.
@@ -352,10 +356,7 @@ func (u *unitCopy) list(ctx context.Context, node string) error {
 			}
 		}
 		for _, piece := range large {
-			if piece.finished, err = u.noteLarge(node, piece.keys[0], piece.bytes); err != nil {
-				return err
-			}
-			if err := u.send(ctx, piece); err != nil {
+			if err := u.sendLarge(ctx, piece); err != nil {
 				return err
 			}
 		}

@@ -290,12 +290,14 @@ func errOtherType(r *reading) error {
 // sendByType copies keys by reading and writing their values, many small ones
 // at a time.
 func (w *worker) sendByType(ctx context.Context, keys [][]byte) error {
-	for len(keys) > 0 {
-		n := min(len(keys), scanCount)
-		if err := w.sendSome(ctx, keys[:n]); err != nil {
+	keys = w.busy.claim(keys)
+	defer w.busy.release(keys)
+	for rest := keys; len(rest) > 0; {
+		n := min(len(rest), scanCount)
+		if err := w.sendSome(ctx, rest[:n]); err != nil {
 			return err
 		}
-		keys = keys[n:]
+		rest = rest[n:]
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -64,15 +65,26 @@ const (
 	largePending = "pending"
 )
 
-// noteLarge puts a large key into the journal as still to do and gives what
-// takes it out.
-func (u *unitCopy) noteLarge(node string, key []byte, size int64) (finished func() error, err error) {
-	entry := datacopy.Entry{
-		Unit: u.unit.Name, Chunk: largeChunk + base64.RawURLEncoding.EncodeToString(key), Note: largePending + " " + node,
+// sendLarge hands a large key out, after the journal has it as still to do.
+// SCAN may give it again: then it is under way already.
+func (u *unitCopy) sendLarge(ctx context.Context, p *piece) error {
+	key := p.keys[0]
+	if u.large[string(key)] {
+		return nil
 	}
-	done := entry
-	done.Note, done.Count, done.Bytes = "", 1, size
-	return func() error { return u.journal.Record(done) }, u.journal.Record(entry)
+	if u.large == nil {
+		u.large = map[string]bool{}
+	}
+	u.large[string(key)] = true
+	entry := datacopy.Entry{
+		Unit: u.unit.Name, Chunk: largeChunk + base64.RawURLEncoding.EncodeToString(key), Note: largePending + " " + p.node,
+	}
+	if err := u.journal.Record(entry); err != nil {
+		return err
+	}
+	entry.Note, entry.Count, entry.Bytes = "", 1, p.bytes
+	p.finished = func() error { return u.journal.Record(entry) }
+	return u.send(ctx, p)
 }
 
 // resumeLarge hands out the large keys that an earlier run left to do.
@@ -85,12 +97,9 @@ func (u *unitCopy) resumeLarge(ctx context.Context) error {
 		}
 		key, err := base64.RawURLEncoding.DecodeString(encoded)
 		if err != nil {
-			continue
+			return fmt.Errorf("reading the journal: %q names no key: %w", entry.Chunk, err)
 		}
-		done := entry
-		done.Note, done.Count = "", 1
-		p := &piece{node: node, keys: [][]byte{key}, bytes: largeKey, finished: func() error { return u.journal.Record(done) }}
-		if err := u.send(ctx, p); err != nil {
+		if err := u.sendLarge(ctx, &piece{node: node, keys: [][]byte{key}, bytes: largeKey}); err != nil {
 			return err
 		}
 	}

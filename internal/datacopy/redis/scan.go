@@ -2,8 +2,10 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
@@ -31,13 +33,17 @@ type listing struct {
 	// unmatched leaves it to us which keys are meant, so that pages tell how
 	// many there are in all.
 	unmatched bool
-	retry     datacopy.Retry
+	// once makes a restart of the server an error, for those who count; others
+	// get everything again.
+	once  bool
+	retry datacopy.Retry
 }
 
 // run calls emit with each page from a cursor on ("0" is the beginning). A
 // listing that ends early is an error.
 func (l *listing) run(ctx context.Context, cursor string, emit func(page) error) error {
 	var failed error
+	process := ""
 	err := l.retry.Do(ctx, func(int) error {
 		connections := newLines(l.server, l.database)
 		defer connections.drop()
@@ -45,6 +51,17 @@ func (l *listing) run(ctx context.Context, cursor string, emit func(page) error)
 		if err != nil {
 			return err
 		}
+		id, err := runID(w)
+		if err != nil {
+			return err
+		}
+		if process != "" && process != id {
+			// To another process the cursor says nothing.
+			if cursor = atStart; l.once {
+				return errRestarted
+			}
+		}
+		process = id
 		err = l.pages(w, cursor, func(p page) error {
 			if failed = emit(p); failed != nil {
 				return errStop
@@ -63,8 +80,25 @@ func (l *listing) run(ctx context.Context, cursor string, emit func(page) error)
 	return l.server.failed("listing the keys of", err)
 }
 
+var errRestarted = errors.New("the server was started anew meanwhile: do it again")
+
+// runID identifies the process of a server.
+func runID(w *wire) (string, error) {
+	w.command("INFO", "server")
+	if err := w.flush(); err != nil {
+		return "", err
+	}
+	info, _, err := w.bulk(nil)
+	if err != nil {
+		return "", err
+	}
+	_, rest, _ := strings.Cut(string(info), "run_id:")
+	id, _, _ := strings.Cut(rest, "\r")
+	return id, nil
+}
+
 // errStop ends a listing whose taker wants no more.
-var errStop = fmt.Errorf("stopped")
+var errStop = errors.New("stopped")
 
 // pages asks for the sizes of a page together with the page after it, so that
 // a page costs one round trip.

@@ -97,7 +97,7 @@ func (v *verification) compareAll(ctx context.Context) error {
 }
 
 func (v *verification) list(ctx context.Context, node string) error {
-	l := listing{server: v.copier.source, side: v.scope.source(), database: v.from, node: node, sizes: true, retry: v.retry}
+	l := listing{server: v.copier.source, side: v.scope.source(), database: v.from, node: node, sizes: true, once: true, retry: v.retry}
 	return l.run(ctx, "0", func(p page) error {
 		small, large := v.cut(node, p)
 		for _, piece := range append(small, large...) {
