@@ -40,7 +40,7 @@ func (e Egress) Ensure() error {
 			return err
 		}
 	}
-	if err := e.setTable(); err != nil {
+	if err := e.setTable(links); err != nil {
 		return fmt.Errorf("hiding %s behind the host's address: %w", e.Network, err)
 	}
 	return e.acceptForwarding()
@@ -73,7 +73,7 @@ func defaultLinks() ([]string, error) {
 }
 
 // setTable writes a table of the cluster's own, anew each time.
-func (e Egress) setTable() error {
+func (e Egress) setTable(defaults []string) error {
 	if err := e.removeTable(); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (e Egress) setTable() error {
 	}
 	table := conn.AddTable(&nftables.Table{Name: e.Table, Family: nftables.TableFamilyIPv4})
 	e.masquerade(conn, table)
-	e.shut(conn, table)
+	e.shut(conn, table, defaults)
 	return conn.Flush()
 }
 
@@ -108,24 +108,28 @@ func (e Egress) masquerade(conn *nftables.Conn, table *nftables.Table) {
 }
 
 // shut drops what another machine sends to the bridge of its own accord: as
-// the host forwards now, anyone beside it could make it a gateway.
-func (e Egress) shut(conn *nftables.Conn, table *nftables.Table) {
+// the host forwards now, anyone beside it could make it a gateway. What this
+// machine has in namespaces of its own, behind bridges that lead nowhere else,
+// may reach the cluster.
+func (e Egress) shut(conn *nftables.Conn, table *nftables.Table, defaults []string) {
 	chain := conn.AddChain(&nftables.Chain{
 		Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
 	})
 	answers := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
 	none := make([]byte, len(answers))
-	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: append([]byte(e.Bridge), 0)},
-		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte(e.OwnLinks)},
-		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(len(answers)), Mask: answers, Xor: none},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: none},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}})
+	for _, link := range defaults {
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: append([]byte(e.Bridge), 0)},
+			&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: append([]byte(link), 0)},
+			&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(len(answers)), Mask: answers, Xor: none},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: none},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}})
+	}
 }
 
 func (e Egress) removeTable() error {

@@ -81,6 +81,24 @@ func (s scene) connectOutside() error {
 	)
 }
 
+// beside gives a namespace of the same machine, behind a bridge of its own.
+func (s scene) beside(t *testing.T) string {
+	t.Helper()
+	const bridge = "other0"
+	name := fmt.Sprintf("lktest-%d-beside", os.Getpid())
+	t.Cleanup(func() { _ = Remove(name) })
+	must(t, Ensure(name))
+	gateway := netip.MustParseAddr("10.251.0.1")
+	must(t, s.onHost(func() error {
+		return errors.Join(
+			EnsureBridge(bridge, netip.PrefixFrom(gateway, 24)),
+			Attach(Cable{Bridge: bridge, Veth: "other1", NetNS: name, Address: netip.MustParsePrefix("10.251.0.2/24"), Gateway: gateway}),
+			setForwarding(bridge),
+		)
+	}))
+	return name
+}
+
 // serve answers with the caller's address.
 func serve(t *testing.T, namespace, ip string) string {
 	t.Helper()
@@ -106,7 +124,7 @@ func serve(t *testing.T, namespace, ip string) string {
 
 func call(namespace, address string) (caller string, err error) {
 	err = Do(namespace, func() error {
-		conn, err := net.DialTimeout("tcp", address, 500*time.Millisecond)
+		conn, err := net.DialTimeout("tcp", address, 2*time.Second)
 		if err != nil {
 			return err
 		}
@@ -133,6 +151,11 @@ func TestEgress(t *testing.T) {
 	}
 	if caller, err := call(s.host, inside); err != nil || caller != insideHostIP.String() {
 		t.Errorf("the host reaches the cluster: %q, %v", caller, err)
+	}
+
+	beside := s.beside(t)
+	if _, err := call(beside, inside); err != nil {
+		t.Errorf("what else runs on this machine reaches the cluster: %v", err)
 	}
 
 	for range 2 {
