@@ -264,3 +264,24 @@ func TestLatenciesAreCountedBySide(t *testing.T) {
 		}
 	}
 }
+
+// TestReturnToADrainedSide: when everything was moved and the old side drained,
+// the way back is one write.
+func TestReturnToADrainedSide(t *testing.T) {
+	f := newFixture(t, 1, nil)
+	router, fence := f.prepared()
+	f.must(router.Write(t.Context(), traffic.All, fence))
+	f.must(router.Drain(t.Context(), traffic.Old, fence))
+	load := f.client(0, "").Load(100)
+	time.Sleep(200 * time.Millisecond)
+	if health, err := router.Health(t.Context(), traffic.Old); err != nil || health.Known {
+		t.Errorf("health of servers in maintenance: %+v, %v", health, err)
+	}
+	f.must(router.Write(t.Context(), traffic.None, fence))
+	if counts, err := f.client(0, "").Serve(50); err != nil || counts[traffic.Old] != 50 {
+		t.Errorf("after the return: %v, %v", counts, err)
+	}
+	if _, failures := load(); len(failures) > 0 {
+		t.Errorf("%d requests lost, the first: %v", len(failures), failures[0])
+	}
+}
