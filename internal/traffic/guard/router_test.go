@@ -229,6 +229,30 @@ func TestAClockThatJumps(t *testing.T) {
 	}
 }
 
+// TestALongWindowIsBounded: a day at ten readings a second, of which nothing is
+// forgotten but the finest detail.
+func TestALongWindowIsBounded(t *testing.T) {
+	w := window{length: 24 * time.Hour}
+	r := &router{}
+	for i := range 5000 {
+		timed(&r.old, 1, 0, 0)
+		serve(&r.new, 2, int64(i%2))
+		totals, _ := r.Counters(t.Context())
+		w.add(noon.Add(time.Duration(i)*100*time.Millisecond), totals)
+		if len(w.spans) > maxSpans {
+			t.Fatalf("%d spans after %d readings", len(w.spans), i)
+		}
+	}
+	views := w.views()
+	whole := views[len(views)-1]
+	if whole.old.requests != 4999 || whole.new.requests != 2*4999 || whole.new.errors != 2500 || whole.old.latency[0].Count != 4999 {
+		t.Errorf("old %+v, new %+v", whole.old, whole.new)
+	}
+	if whole.length() != 499900*time.Millisecond {
+		t.Errorf("the spans cover %s", whole.length())
+	}
+}
+
 func FuzzCountersNeverPanic(f *testing.F) {
 	f.Add(int64(10), int64(1), int64(100), int64(3), int64(5), int64(-1))
 	f.Add(int64(1)<<62, int64(1)<<62, int64(-9223372036854775808), int64(1), int64(0), int64(9223372036854775807))

@@ -132,3 +132,23 @@ func TestTroubleIsSeenSoon(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkRead is one reading of a full window of half seconds, with errors on
+// both sides all the time.
+func BenchmarkRead(b *testing.B) {
+	r := &router{}
+	g, err := Router(traffic.GuardRule{Name: "errors"}, r, RouterConfig{MaxErrorRate: share(0.05), Compare: true, MaxLatency: time.Second})
+	if err != nil {
+		b.Fatal(err)
+	}
+	at := noon
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(500 * time.Millisecond)
+		timed(&r.old, 200, 20, 0)
+		timed(&r.new, 20, 2, 0)
+		serve(&r.old, 0, 2)
+		serve(&r.new, 0, 1)
+		g.Read(b.Context(), at)
+	}
+}

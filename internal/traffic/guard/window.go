@@ -51,6 +51,7 @@ func (w *window) add(at time.Time, totals map[traffic.Side]traffic.Counters) tim
 		return 0
 	}
 	w.spans = append(w.spans, s)
+	w.condense()
 	return at.Sub(beforeAt)
 }
 
@@ -61,6 +62,27 @@ func (w *window) forget(now time.Time) {
 		first++
 	}
 	w.spans = slices.Delete(w.spans, 0, first)
+}
+
+// maxSpans bounds what a long window with short intervals costs.
+const maxSpans = 512
+
+// condense joins spans of the older half two by two once there are too many: what
+// is long ago need not be told apart so finely.
+func (w *window) condense() {
+	if len(w.spans) <= maxSpans {
+		return
+	}
+	var joined []span
+	older := w.spans[:maxSpans/2]
+	for pair := range slices.Chunk(older, 2) {
+		s := pair[0]
+		s.ended = pair[1].ended
+		s.old.add(pair[1].old)
+		s.new.add(pair[1].new)
+		joined = append(joined, s)
+	}
+	w.spans = append(joined, w.spans[len(older):]...)
 }
 
 // difference is what happened between two totals; false if one of them went
