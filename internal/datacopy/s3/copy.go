@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -376,13 +377,24 @@ func (c *copier) clearUploads(ctx context.Context) error {
 }
 
 // abort puts an upload away, also when ctx has ended: its parts cost money and
-// are not seen in listings.
+// are not seen in listings. A part that the server was still writing brings the
+// upload back, so it is looked at afterwards.
 func (c *copier) abort(ctx context.Context, key, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err := c.to.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
-	if notFound(err) {
-		return nil
-	}
+	err := datacopy.Retry{Attempts: 5}.Do(ctx, func(int) error {
+		_, err := c.to.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
+		if err != nil && !notFound(err) {
+			return err
+		}
+		_, err = c.to.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
+		if err == nil {
+			return errors.New("the upload is still there")
+		}
+		if notFound(err) {
+			return nil
+		}
+		return err
+	})
 	return c.to.failed(fmt.Sprintf("ending the upload of %q to", key), err)
 }
