@@ -7,12 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // KeepServerStates writes a server-state-file, with which weights outlive a
-// reload if the configuration has `load-server-state-from-file`.
-func (s Socket) KeepServerStates(ctx context.Context, file string) error {
+// reload if the configuration has `load-server-state-from-file`. Servers that
+// are named (backend/server) are left out and begin anew: a state holds a
+// server's port, too, which would win over that of a new configuration.
+func (s Socket) KeepServerStates(ctx context.Context, file string, without ...string) error {
 	states, err := s.Ask(ctx, "show servers state")
 	if err != nil {
 		return err
@@ -20,7 +23,14 @@ func (s Socket) KeepServerStates(ctx context.Context, file string) error {
 	if !strings.HasPrefix(states, "1\n# ") || !strings.HasSuffix(states, "\n\n") {
 		return errors.New("reading HAProxy's server states: the reply was cut short")
 	}
-	if err := ReplaceFile(file, []byte(states)); err != nil {
+	var kept strings.Builder
+	for line := range strings.Lines(states) {
+		if fields := strings.Fields(line); len(fields) > 3 && slices.Contains(without, fields[1]+"/"+fields[3]) {
+			continue
+		}
+		kept.WriteString(line)
+	}
+	if err := ReplaceFile(file, []byte(kept.String())); err != nil {
 		return fmt.Errorf("writing HAProxy's server-state-file: %w", err)
 	}
 	return nil

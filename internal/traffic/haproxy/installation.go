@@ -69,7 +69,7 @@ func (i Installation) Apply(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	if i.ServerState != "" {
-		if err := i.Socket.KeepServerStates(ctx, i.ServerState); err != nil {
+		if err := i.Socket.KeepServerStates(ctx, i.ServerState, i.fresh()...); err != nil {
 			return false, err
 		}
 	}
@@ -84,6 +84,15 @@ func (i Installation) Apply(ctx context.Context) (changed bool, err error) {
 		return false, i.undo(ctx, before, absent, err)
 	}
 	return true, nil
+}
+
+// fresh are the new side's servers, which begin anew wherever they are now.
+func (i Installation) fresh() []string {
+	var servers []string
+	for _, server := range i.Layout.New {
+		servers = append(servers, i.Layout.Backend+"/"+server.Name)
+	}
+	return servers
 }
 
 // undo puts back what was there. It does so even if nobody waits any more.

@@ -118,6 +118,26 @@ func TestInstallAddsTheNewSideUnderLoad(t *testing.T) {
 	}
 }
 
+// A new side that moves to another port is looked for there, not where the
+// states of servers say that it was.
+func TestInstallMovesTheNewSide(t *testing.T) {
+	proxy, i := installation(t)
+	if _, err := i.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fresh := haproxytest.NewServer(t, traffic.New)
+	for n := range i.Layout.New {
+		i.Layout.New[n].Address = fresh.Address
+	}
+	if changed, err := i.Apply(t.Context()); err != nil || !changed {
+		t.Fatalf("%v, %v", changed, err)
+	}
+	_, port, _ := strings.Cut(fresh.Address, ":")
+	if states := proxy.Ask("show servers state " + i.Layout.Backend); !strings.Contains(states, " "+port+" ") {
+		t.Errorf("port %s is not among\n%s", port, states)
+	}
+}
+
 func TestInstallIsUndone(t *testing.T) {
 	tests := map[string]struct {
 		edit func(*Installation)
