@@ -144,16 +144,13 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 // mark says in the target that it is incomplete. The mark of an earlier run of
 // the same copy stays, with its time.
 func (c *copier) mark(ctx context.Context) error {
-	since, marked, err := c.marked(ctx)
+	found, err := c.findMark(ctx)
 	if err != nil {
 		return err
 	}
-	if marked {
-		out, err := c.to.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.to.name, Key: c.markKey()})
-		if err == nil && out.Metadata["plan"] == c.plan.ID {
-			c.ours, c.resumed = since, true
-			return nil
-		}
+	if found != nil && found.plan == c.plan.ID {
+		c.ours, c.resumed = found.since, true
+		return nil
 	}
 	err = c.retry.Do(ctx, func(int) error {
 		_, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{

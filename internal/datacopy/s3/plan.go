@@ -34,7 +34,12 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	// Nobody waits a minute to read that an address is wrong.
 	c.retry.Attempts = 3
 	plan := datacopy.NewPlan(req)
-	unit, err := c.census(ctx, c.from)
+	most := counted
+	if plan.Mode == datacopy.Incremental {
+		// What is there already is found out in the copy's own listing.
+		most = pageSize
+	}
+	unit, err := c.census(ctx, c.from, most)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +64,9 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	return plan, nil
 }
 
-// census counts objects and bytes; a large bucket's count is a lower bound.
-func (c *copier) census(ctx context.Context, b *bucket) (datacopy.Unit, error) {
+// census counts objects and bytes, at most about so many; of a larger bucket
+// the count is a lower bound.
+func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit, error) {
 	unit := datacopy.Unit{Name: c.from.name, Noun: "objects"}
 	l := &listing{bucket: b, retry: c.retry}
 	seen := 0
@@ -74,7 +80,7 @@ func (c *copier) census(ctx context.Context, b *bucket) (datacopy.Unit, error) {
 				unit.Bytes += o.size
 			}
 		}
-		if seen += len(p.objects); seen >= counted {
+		if seen += len(p.objects); seen >= most {
 			unit.Estimate = true
 			unit.Warnings = append(unit.Warnings, fmt.Sprintf("there are more than the %d objects that were counted", seen))
 			break
@@ -91,7 +97,13 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 		plan.Blockers = append(plan.Blockers, fmt.Sprintf("the bucket %s does not exist: make it first", c.to.name))
 		return nil
 	}
-	found, err := c.census(ctx, c.to)
+	if err != nil {
+		return c.to.failed("looking for", err)
+	}
+	if plan.Mode == datacopy.Incremental {
+		return nil
+	}
+	found, err := c.census(ctx, c.to, counted)
 	if err != nil || found.Count == 0 {
 		return err
 	}
@@ -99,11 +111,11 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 	if found.Estimate {
 		holds = fmt.Sprintf("bucket %s holds more than %d objects", c.to.name, found.Count)
 	}
-	_, marked, err := c.marked(ctx)
+	mark, err := c.findMark(ctx)
 	switch {
 	case err != nil:
 		return err
-	case marked:
+	case mark != nil:
 		plan.Warnings = append(plan.Warnings, holds+" of a copy that did not end: they are overwritten")
 	default:
 		plan.Overwrites = append(plan.Overwrites, holds)
@@ -113,19 +125,26 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 
 func (c *copier) markKey() *string { return aws.String(c.to.prefix + markName) }
 
-// marked says whether the target is marked as incomplete, and since when by
-// the clock of its server.
-func (c *copier) marked(ctx context.Context) (since time.Time, marked bool, err error) {
+// mark is what a target has that is incomplete.
+type mark struct {
+	// plan is whose copy did not end, since is when it began, by the clock of
+	// the target's server.
+	plan  string
+	since time.Time
+}
+
+// findMark gives the target's mark, nil when it has none.
+func (c *copier) findMark(ctx context.Context) (*mark, error) {
 	var out *s3.HeadObjectOutput
-	err = c.retry.Do(ctx, func(int) error {
+	err := c.retry.Do(ctx, func(int) (err error) {
 		out, err = c.to.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.to.name, Key: c.markKey()})
 		return err
 	})
 	if notFound(err) {
-		return time.Time{}, false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return time.Time{}, false, c.to.failed("looking for an earlier copy in", err)
+		return nil, c.to.failed("looking for an earlier copy in", err)
 	}
-	return aws.ToTime(out.LastModified), true, nil
+	return &mark{plan: out.Metadata["plan"], since: aws.ToTime(out.LastModified)}, nil
 }
