@@ -218,4 +218,9 @@ type ObjectiveGuard struct {
 	// +kubebuilder:default="0"
 	// +optional
 	MinBudgetLeft string `json:"minBudgetLeft,omitempty"`
+	// MaxBudgetSpent is how much of the allowed failures may happen while this
+	// migration goes on, in percent of them; without it, as many as there are.
+	// +kubebuilder:validation:Pattern=`^(100|[0-9]{1,2}(\.[0-9]{1,4})?)$`
+	// +optional
+	MaxBudgetSpent string `json:"maxBudgetSpent,omitempty"`
 }

@@ -99,3 +99,48 @@ func TestIdleGuardsAreNotAskedAtWeightZero(t *testing.T) {
 		}
 	}
 }
+
+func TestBudgetGuard(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	env := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}}
+	look := func(checked time.Time, left string, bad ...int64) {
+		env.Status.Baseline = &v1alpha1.BaselineStatus{CheckedAt: &metav1.Time{Time: checked}}
+		o := v1alpha1.ObjectiveStatus{Name: "works", BudgetLeft: left}
+		for i, n := range bad {
+			o.Spans = append(o.Spans, v1alpha1.ObjectiveSpan{Start: metav1.NewTime(noon.Add(time.Duration(i-1) * time.Hour)), Good: 100 - n, Total: 100})
+		}
+		env.Status.Baseline.Objectives = []v1alpha1.ObjectiveStatus{o}
+	}
+	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(env).Build()
+	m := &v1alpha1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: "shop"}, Spec: v1alpha1.MigrationSpec{Guards: []v1alpha1.MigrationGuard{{
+		Name: "budget", Objective: &v1alpha1.ObjectiveGuard{Environment: "production", Objective: "works", MinBudgetLeft: "20", MaxBudgetSpent: "10"},
+	}}}}
+	began := noon.Add(10 * time.Minute)
+	guards, closeAll := Binder{Reader: reader, Clock: func() time.Time { return began }}.Guards(t.Context(), m, countless{})
+	defer closeAll()
+	for _, tt := range []struct {
+		name  string
+		set   func(now time.Time)
+		want  result.Answer
+		value string
+	}{
+		{"half is spent before", func(now time.Time) { look(now, "50.0", 4, 1) }, result.Holds, "50.0 % left, 0.0 % spent since 12:10 UTC"},
+		{"one more", func(now time.Time) { look(now, "40.0", 4, 2) }, result.Holds, "40.0 % left, 10.0 % spent since 12:10 UTC"},
+		{"two more", func(now time.Time) { look(now, "30.0", 4, 3) }, result.Fails, "30.0 % left, 20.0 % spent since 12:10 UTC"},
+		{"hardly any is left", func(now time.Time) { look(now, "20.0", 7, 1) }, result.Fails, "20.0 % left"},
+		{"not checked lately", func(now time.Time) { look(now.Add(-time.Hour), "50.0", 4, 1) }, result.Unknown, ""},
+		{"nothing counted", func(now time.Time) { look(now, "") }, result.Unknown, ""},
+	} {
+		tt.set(began)
+		if err := reader.Update(t.Context(), env); err != nil {
+			t.Fatal(err)
+		}
+		if got := guards[0].Read(t.Context(), began); got.Answer != tt.want || !strings.HasPrefix(got.Value, tt.value) {
+			t.Errorf("%s: %+v, want %s with %q", tt.name, got, tt.want, tt.value)
+		}
+	}
+}
