@@ -51,6 +51,7 @@ require (
 
 require (
 	charm.land/bubbletea/v2 v2.0.2 // indirect
+	github.com/DataDog/zstd v1.5.2 // indirect
 	github.com/charmbracelet/colorprofile v0.4.1 // indirect
 	github.com/charmbracelet/ultraviolet v0.0.0-20260205113103-524a6607adb8 // indirect
 	github.com/charmbracelet/x/ansi v0.11.6 // indirect
