@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"regexp"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -56,7 +55,7 @@ func status(ctx context.Context, c *command.Context, name string, flags statusFl
 	switch {
 	case !flags.watch:
 		return c.Print(clean(m), func(w io.Writer) error {
-			_, err := io.WriteString(w, view{width: width(c.Out), color: c.Color(c.Out)}.draw(m, c.Clock()))
+			_, err := io.WriteString(w, view{width: width(c.Out), color: c.Color(c.Out), whole: true}.draw(m, c.Clock()))
 			return err
 		})
 	case !c.Output.Machine() && isTerminal(c.Out) && isTerminal(c.In):
@@ -98,15 +97,11 @@ func shapeOf(m *v1alpha1.Migration) string {
 	return withoutFigures(m.Status.Reason) + string(migration.Phase(m)) + m.Status.Weight + m.Status.Progress
 }
 
+// figures are what only counts: numbers, and units of time.
+var figures = regexp.MustCompile(`[0-9.]+(ms|[smh%])?`)
+
 // withoutFigures is a text without what only counts.
-func withoutFigures(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) || r == '.' {
-			return -1
-		}
-		return r
-	}, text)
-}
+func withoutFigures(text string) string { return figures.ReplaceAllString(text, "") }
 
 func printLine(c *command.Context, m *v1alpha1.Migration) error {
 	if c.Output.Machine() {

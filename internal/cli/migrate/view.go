@@ -17,6 +17,8 @@ import (
 type view struct {
 	width int
 	color bool
+	// whole: no text is cut, since it can be scrolled.
+	whole bool
 }
 
 // Bounds of the width of what is drawn.
@@ -201,7 +203,7 @@ func phaseMoves(phase traffic.Phase) bool {
 func (v view) cut(text string, used int) string {
 	text = strings.ReplaceAll(text, "\n", " ")
 	room := max(v.width-used, narrowest/2)
-	if runes := []rune(text); len(runes) > room {
+	if runes := []rune(text); !v.whole && len(runes) > room {
 		return string(runes[:room-1]) + "…"
 	}
 	return text

@@ -35,7 +35,7 @@ func (g *results) Read(ctx context.Context, at time.Time) traffic.Reading {
 		counts.Add(all[i].Answer)
 	}
 	reading := traffic.Reading{Guard: g.rule.Name, At: at, Answer: counts.Answer(), Value: counts.String(), Bound: "all hold"}
-	if len(all) == 1 {
+	if len(all) == 1 && all[0].Actual != "" {
 		reading.Value, reading.Bound = line(all[0].Actual), line(all[0].Expected)
 	}
 	if reading.Answer == result.Fails {
