@@ -69,6 +69,9 @@ func Start(t testing.TB, options Options) *AWS {
 	return a
 }
 
+// URL is the endpoint of both services.
+func (a *AWS) URL() string { return a.server.URL }
+
 // Config is for clients of the account that keep to no limits of their own.
 func (a *AWS) Config() aws.Config {
 	return awsaccount.Limited(aws.Config{
