@@ -175,8 +175,8 @@ func (r *Router) Write(ctx context.Context, w traffic.Weight, fence traffic.Fenc
 		return err
 	}
 	old, new, err := r.weights(rule.forward())
-	lower := err == nil && new*int(traffic.All) > int(w)*(old+new)
-	if !lower && w > traffic.None {
+	lower := w == traffic.None || err == nil && new*int(traffic.All) > int(w)*(old+new)
+	if !lower {
 		if err := r.readyFor(ctx, w); err != nil {
 			return err
 		}
