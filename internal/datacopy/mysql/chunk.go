@@ -19,6 +19,9 @@ type chunk struct {
 	from, to bound
 	// known says that an earlier pass took the chunk: it may be done.
 	known bool
+	// only, when it is set, is a condition in place of a range: some rows that
+	// are brought up to date, of which the journal knows nothing.
+	only string
 }
 
 // bound is a place in the order of a key: a literal for each of its columns.
@@ -28,6 +31,9 @@ func (c chunk) name() string { return strconv.Itoa(c.number) }
 
 // condition selects the chunk's rows.
 func (c chunk) condition(t *table) string {
+	if c.only != "" {
+		return c.only
+	}
 	var parts []string
 	if c.from != nil {
 		parts = append(parts, "("+compare(t.Key, c.from, ">", ">")+")")

@@ -22,8 +22,11 @@ type unit struct {
 	table    *table
 	mask     datacopy.RowMask
 	splitter *splitter
-	step     progress.Step
-	began    time.Time
+	// locking, when it is set, makes reads wait for rows that are being
+	// committed.
+	locking string
+	step    progress.Step
+	began   time.Time
 
 	// rows are all that are done, for the progress; the others are of this run.
 	rows, sentRows, sentBytes         atomic.Int64
@@ -305,6 +308,9 @@ func (u *unit) skip(rows int64) {
 }
 
 func (c *copier) record(u *unit, k chunk, sent, read digest, size int64) error {
+	if k.only != "" {
+		return nil
+	}
 	entry := datacopy.Entry{Unit: u.table.Name, Chunk: k.name(), Count: sent.rows, Bytes: size, Digest: sent.String()}
 	if read != sent {
 		entry.Source = read.String()
@@ -325,7 +331,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
 	if err := w.read(ctx, u, c, encoder, l); err != nil {
 		return err
 	}
-	if u.mask != nil && u.table.Exists && !l.open {
+	if u.mask != nil && u.table.Exists && !l.open && c.only == "" {
 		there, err := digestOf(ctx, w.target, u.table, c.condition(u.table))
 		if err != nil {
 			return err
@@ -358,7 +364,7 @@ func (u *unit) selectRows(c chunk) string {
 	for _, column := range u.table.stored() {
 		columns = append(columns, column.Expr)
 	}
-	return fmt.Sprintf("SELECT %s FROM %s%s", strings.Join(columns, ","), u.table.from(), where(c.condition(u.table), u.table.Where))
+	return fmt.Sprintf("SELECT %s FROM %s%s%s", strings.Join(columns, ","), u.table.from(), where(c.condition(u.table), u.table.Where), u.locking)
 }
 
 // readAhead is how much is read between looks at the limits.
