@@ -110,7 +110,7 @@ type DataCopySpec struct {
 	// +optional
 	Parallel int32 `json:"parallel,omitempty"`
 
-	// Options that one kind of store knows, by name.
+	// Options that one kind of store knows, by KIND.NAME: s3.tags, mysql.definer.
 	// +kubebuilder:validation:MaxProperties=32
 	// +optional
 	Options map[string]string `json:"options,omitempty"`

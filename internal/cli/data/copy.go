@@ -69,7 +69,7 @@ answer is unknown. 4: refused.`,
 	flags.add(c, cmd)
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&flags.anew, "anew", false, "forget how far an unfinished copy between the same addresses came")
-	cmd.Flags().BoolVar(&flags.follow, "follow", false, "between addresses of mysql: go on with the source's changes until landfall data cutover says enough")
+	cmd.Flags().BoolVar(&flags.follow, "follow", false, "between addresses of mysql or redis: go on with the source's changes until landfall data cutover says enough")
 	cmd.Flags().BoolVar(&flags.cutover, "cutover", false, "with --follow: cut over as soon as everything is copied")
 	cmd.Flags().BoolVar(&flags.stopWrites, "stop-writes", false, "with --follow: make the source read-only at cut-over, instead of trusting that nothing writes")
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")

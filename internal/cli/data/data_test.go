@@ -40,9 +40,9 @@ type shell struct {
 	db     *sql.DB
 }
 
-func newShell(t *testing.T) *shell {
+func newShell(t *testing.T, options ...string) *shell {
 	t.Helper()
-	s := &shell{t: t, state: t.TempDir(), server: storetest.MariaDB(t)}
+	s := &shell{t: t, state: t.TempDir(), server: storetest.MariaDB(t, options...)}
 	address, err := datacopy.ParseAddress(s.address("x"))
 	if err != nil {
 		t.Fatal(err)
@@ -222,4 +222,56 @@ func TestMaskRulesAreDraftedAndChecked(t *testing.T) {
 	if fault.ClassOf(err) != fault.NotHolding || !strings.Contains(out, "customers.email") {
 		t.Errorf("got %v\n%s", err, out)
 	}
+}
+
+// TestFollowUntilCutover: what the source gets after the first copy arrives,
+// masked, until somebody says enough; then both sides are equal.
+func TestFollowUntilCutover(t *testing.T) {
+	s := newShell(t, "--log-bin=binlog", "--server-id=1", "--binlog-format=ROW")
+	rules := s.rules("version: landfall.dev/mask/v1\nrules: [{table: customers, columns: {name: name, email: email}}]")
+	type ending struct {
+		errs string
+		err  error
+	}
+	ended := make(chan ending, 1)
+	go func() {
+		_, errs, err := s.run("copy", "--from", s.address("old"), "--to", s.address("new"), "--mask", rules, "--follow", "-o", "json")
+		ended <- ending{errs, err}
+	}()
+	follows := s.await(filepath.Join(s.state, "landfall", "copies", "*", followFile))
+	s.exec("INSERT INTO old.customers VALUES (1000, 'Late Comer', 'late@shop.test', NULL)")
+	s.exec("DELETE FROM old.orders WHERE id = 1")
+	if out, _, err := s.run("cutover", filepath.Base(filepath.Dir(follows))); err != nil {
+		t.Fatalf("cutover: %v\n%s", err, out)
+	}
+	select {
+	case end := <-ended:
+		if end.err != nil {
+			t.Fatalf("following: %v\n%s", end.err, end.errs)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the cut-over does not end")
+	}
+	if n := s.count("SELECT COUNT(*) FROM new.customers WHERE id = 1000 AND email LIKE '%@example.com'"); n != 1 {
+		t.Error("the late customer did not arrive, or as they are")
+	}
+	if n := s.count("SELECT COUNT(*) FROM new.orders WHERE id = 1"); n != 0 {
+		t.Error("the order that was removed is still there")
+	}
+	if _, _, err := s.run("cutover", filepath.Base(filepath.Dir(follows))); fault.ClassOf(err) != fault.NotFound {
+		t.Errorf("cutting over once more: %v", err)
+	}
+}
+
+// await waits for a file to be there.
+func (s *shell) await(pattern string) string {
+	s.t.Helper()
+	for range 600 {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) == 1 {
+			return found[0]
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.t.Fatalf("%s is not there", pattern)
+	return ""
 }

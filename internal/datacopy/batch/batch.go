@@ -61,7 +61,8 @@ type Choices struct {
 	// Unmasked and IntoProduction: see Allow.
 	Unmasked       bool `json:"unmasked,omitempty"`
 	IntoProduction bool `json:"intoProduction,omitempty"`
-	// The others are those of datacopy.Request.
+	// The others are those of datacopy.Request. Names of Options may begin with
+	// a kind of store, as in s3.tags, and are for this kind then.
 	Mode              datacopy.Mode     `json:"mode,omitempty"`
 	Replace           bool              `json:"replace,omitempty"`
 	Delete            bool              `json:"delete,omitempty"`
@@ -159,7 +160,7 @@ func (j Job) task(store Store, engines Engines, rules *mask.Rules, key mask.Key)
 	t := task{name: store.Name, request: datacopy.Request{
 		From: from, To: to, Mode: j.Mode, Replace: j.Replace, Delete: j.Delete, Include: j.Include, Exclude: j.Exclude,
 		Parallel: j.Parallel, MaxBytesPerSecond: j.MaxBytesPerSecond, MaxThreadsRunning: j.MaxThreadsRunning,
-		StopWrites: j.StopWrites, Options: j.Options,
+		StopWrites: j.StopWrites, Options: j.optionsOf(from.Kind()),
 	}}
 	if t.engine, err = engines(from.Kind()); err != nil {
 		return task{}, err
@@ -179,6 +180,22 @@ func (j Job) task(store Store, engines Engines, rules *mask.Rules, key mask.Key)
 	}
 	t.request.Mask = t.mask
 	return t, nil
+}
+
+// optionsOf are the options for one kind of store: those without a kind before
+// them (s3.tags) are for all.
+func (j Job) optionsOf(kind datacopy.Kind) map[string]string {
+	own := map[string]string{}
+	for name, value := range j.Options {
+		of, rest, limited := strings.Cut(name, ".")
+		switch {
+		case !limited:
+			own[name] = value
+		case of == string(kind):
+			own[rest] = value
+		}
+	}
+	return own
 }
 
 // masking reads rules and key.

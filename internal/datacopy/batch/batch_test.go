@@ -263,6 +263,13 @@ func (m *memory) Sample(_ context.Context, _ datacopy.Request, _ int, see func(d
 	return nil
 }
 
+func TestOptionsOfOneKind(t *testing.T) {
+	j := Job{Choices: Choices{Options: map[string]string{"s3.tags": "false", "mysql.definer": "keep", "all": "x"}}}
+	if diff := cmp.Diff(map[string]string{"definer": "keep", "all": "x"}, j.optionsOf(datacopy.MySQL)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestPace(t *testing.T) {
 	now := time.Unix(0, 0)
 	s := &step{reporter: &reporter{clock: func() time.Time { return now }}}
