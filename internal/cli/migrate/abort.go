@@ -138,17 +138,13 @@ func unheard(ctx context.Context, c *command.Context, m *v1alpha1.Migration, fla
 	if err != nil {
 		return err
 	}
-	bind, err := binder(c)
-	if err != nil {
-		return err
-	}
 	journal := migration.NewJournal(cl, cl, m, worker(c, ctx))
 	events := migration.GoOn(ctx, cl, m, func(event traffic.Event) {
 		if event.Weights != nil {
 			journal.Saw(*event.Weights, event.At)
 		}
 	})
-	if err := returnFromHere(ctx, c, bind, m, journal, events, flags.timeout); err != nil {
+	if err := returnFromHere(ctx, c, m, journal, events, flags.timeout); err != nil {
 		return err
 	}
 	if _, err := migration.Keep(ctx, cl, journal.Object(), events); err != nil {
@@ -166,13 +162,9 @@ func abortFile(ctx context.Context, c *command.Context, flags abortFlags) error 
 	if err != nil {
 		return err
 	}
-	bind, err := binder(c)
-	if err != nil {
-		bind = migration.Binder{Clock: c.Clock} // no cluster is needed for most routers
-	}
 	word := traffic.Word{Serial: 1, Verb: traffic.SayAbort, By: c.WhoAmI(ctx), At: c.Clock(), Why: flags.why}
 	forgotten := migration.NewEvents(nil, 0, nil)
-	if err := returnFromHere(ctx, c, bind, m, migration.Remembered(m, word), forgotten, flags.timeout); err != nil {
+	if err := returnFromHere(ctx, c, m, migration.Remembered(m, word), forgotten, flags.timeout); err != nil {
 		return err
 	}
 	return printSaid(c, m, writtenFromHere(m))
@@ -183,11 +175,11 @@ func writtenFromHere(m *v1alpha1.Migration) string {
 }
 
 // returnFromHere carries the abort out in this process, as the controller would.
-func returnFromHere(ctx context.Context, c *command.Context, bind migration.Binder, m *v1alpha1.Migration, journal traffic.Journal, events traffic.Recorder, timeout time.Duration) error {
+func returnFromHere(ctx context.Context, c *command.Context, m *v1alpha1.Migration, journal traffic.Journal, events traffic.Recorder, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	step := c.Progress().Step("returning all traffic from here")
-	router, err := bind.Router(ctx, m)
+	router, err := binder(c).Router(ctx, m)
 	if err != nil {
 		step.Fail(err)
 		return err

@@ -77,19 +77,34 @@ func fromFile(c *command.Context, file string) (*v1alpha1.Migration, error) {
 }
 
 // binder makes routers from here, for plans and for an abort that no controller
-// hears.
-func binder(c *command.Context) (migration.Binder, error) {
+// hears. Most routers need no cluster: that there is none matters when something
+// is to be read from it.
+func binder(c *command.Context) migration.Binder {
 	cl, err := c.Client()
+	bind := migration.Binder{Clock: c.Clock, Reader: cl}
 	if err != nil {
-		return migration.Binder{}, err
+		bind.Reader = unreachable{err}
 	}
-	own := func(_ context.Context, cluster string) (client.Client, error) {
+	bind.Cluster = func(_ context.Context, cluster string) (client.Client, error) {
 		if cluster != "" {
 			return nil, fault.New(fault.Refused, "Choose that cluster with --context and leave cluster out, or let the controller do it.", "reaching cluster %s from here", cluster)
 		}
-		return cl, nil
+		return cl, err
 	}
-	return migration.Binder{Reader: cl, Cluster: own, Clock: c.Clock}, nil
+	return bind
+}
+
+// unreachable is a cluster that cannot be asked, and why.
+type unreachable struct{ err error }
+
+// Get is part of client.Reader.
+func (u unreachable) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return u.err
+}
+
+// List is part of client.Reader.
+func (u unreachable) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return u.err
 }
 
 // complete completes the first argument by migrations' names.

@@ -67,11 +67,7 @@ func plan(ctx context.Context, c *command.Context, m *v1alpha1.Migration) error 
 	if err := definition.Validate(); err != nil {
 		return err
 	}
-	bind, err := binder(c)
-	if err != nil {
-		return err
-	}
-	router, err := bind.Router(ctx, m)
+	router, err := binder(c).Router(ctx, m)
 	if err != nil {
 		return err
 	}

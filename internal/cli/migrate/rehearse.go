@@ -148,11 +148,7 @@ func samePlace(a, b *v1alpha1.Migration) bool {
 
 // timeline is what the real migration will do.
 func (r *rehearsal) timeline(ctx context.Context) (traffic.Timeline, error) {
-	bind, err := binder(r.c)
-	if err != nil {
-		return traffic.Timeline{}, err
-	}
-	router, err := bind.Router(ctx, r.real)
+	router, err := binder(r.c).Router(ctx, r.real)
 	if err != nil {
 		return traffic.Timeline{}, err
 	}

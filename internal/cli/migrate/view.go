@@ -119,10 +119,10 @@ func (v view) drawSteps(text *strings.Builder, m *v1alpha1.Migration, p traffic.
 func (v view) drawInstances(text *strings.Builder, m *v1alpha1.Migration) {
 	var rows []string
 	for _, i := range m.Status.Instances {
-		state := "in effect"
+		state, weights := "in effect", fmt.Sprintf("%d : %d", i.Old, i.New)
 		switch {
 		case i.Error != "":
-			state = v.paint(colorBad, "cannot be read: "+i.Error)
+			state, weights = v.paint(colorBad, "cannot be read: "+i.Error), "?"
 		case i.DeadMan != "":
 			state = v.paint(colorBad, i.DeadMan)
 		case !i.Settled:
@@ -130,7 +130,7 @@ func (v view) drawInstances(text *strings.Builder, m *v1alpha1.Migration) {
 		case i.Residual > 0:
 			state = fmt.Sprintf("in effect, %d sessions by earlier weights", i.Residual)
 		}
-		rows = append(rows, fmt.Sprintf("  %s\t%d : %d\t%s", i.Name, i.Old, i.New, state))
+		rows = append(rows, fmt.Sprintf("  %s\t%s\t%s", i.Name, weights, state))
 	}
 	v.table(text, rows)
 }
