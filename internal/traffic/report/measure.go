@@ -79,8 +79,12 @@ func (m *measured) addStep(d traffic.Definition, event traffic.Event) {
 		return
 	}
 	if write := event.Decision; write != nil && write.Action == traffic.DoWrite {
-		m.leave(event.At)
-		if _, before := m.steps[event.Step]; !before && write.Weight == d.Steps[event.Step].Weight {
+		_, before := m.steps[event.Step]
+		again := before && write.Weight == d.Steps[event.Step].Weight // what was lost is written anew
+		if !again {
+			m.leave(event.At)
+		}
+		if !before && write.Weight == d.Steps[event.Step].Weight {
 			m.steps[event.Step] = stepTimes{written: event.At}
 		}
 	}

@@ -9,6 +9,7 @@ package report
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/evidence"
@@ -54,8 +55,8 @@ func Migration(r Record) evidence.Document {
 func outcome(r Record) (result.Answer, string) {
 	from, to := r.Definition.From.Name, r.Definition.To.Name
 	because := ""
-	if r.Progress.Reason != "" {
-		because = ": " + r.Progress.Reason
+	if reason := strings.TrimPrefix(r.Progress.Reason, "reverted: "); reason != "" {
+		because = ": " + reason
 	}
 	switch r.Progress.Phase {
 	case traffic.Completed:

@@ -44,6 +44,7 @@ func reverted() Record {
 			{At: at(1.2), Phase: traffic.Holding, Step: 0, Weights: weights(1)},
 			{At: at(2), Phase: traffic.Holding, Step: 0, Reading: &traffic.Reading{Guard: "errors", At: at(2), Answer: result.Holds, Value: "0 %", Bound: "at most 1 %"}, Counters: counters(1990, 10, 0)},
 			{At: at(11.2), Phase: traffic.Shifting, Step: 1, Decision: write(5, "held for 10s")},
+			{At: at(11.3), Phase: traffic.Shifting, Step: 1, Decision: write(5, "written again: an instance did not answer")},
 			{At: at(11.4), Phase: traffic.Holding, Step: 1, Weights: weights(5)},
 			{At: at(12), Phase: traffic.Holding, Step: 1, Word: &traffic.Word{Verb: traffic.SayApprove, Step: 1, By: "aiko", At: at(12), Why: "looks <b>fine</b>"}},
 			{At: at(20.5), Phase: traffic.Holding, Step: 1, Reading: &traffic.Reading{Guard: "errors", At: at(20.5), Answer: result.Fails, Value: "20 %", Bound: "at most 1 %", Reason: "10 of 50", FirstBad: at(20)}, Counters: counters(10_000, 500, 10)},
