@@ -41,7 +41,7 @@ func (c *column) asText() {
 var (
 	integers  = []string{"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"}
 	temporals = []string{"date", "datetime", "timestamp", "time"}
-	strings_  = []string{"char", "varchar", "binary", "varbinary"}
+	texts     = []string{"char", "varchar", "binary", "varbinary"}
 	addresses = []string{"uuid", "inet4", "inet6"}
 )
 
@@ -49,7 +49,7 @@ var (
 // ENUM is ordered by number and compared by text; floating point is not exact.
 func (c *column) comparable() bool {
 	return slices.Contains(integers, c.Data) || slices.Contains(temporals, c.Data) ||
-		slices.Contains(strings_, c.Data) || slices.Contains(addresses, c.Data)
+		slices.Contains(texts, c.Data) || slices.Contains(addresses, c.Data)
 }
 
 // bound gives the expression that reads the column for use in literal.
@@ -102,7 +102,7 @@ func (c *column) shown(value []byte) string {
 	switch {
 	case value == nil:
 		return "NULL"
-	case c.Charset == "" && slices.Contains(strings_, c.Data):
+	case c.Charset == "" && slices.Contains(texts, c.Data):
 		return "0x" + hex.EncodeToString(value)
 	}
 	return strings.ToValidUTF8(string(value), "?")

@@ -256,7 +256,7 @@ func (t *table) described() []datacopy.Column {
 	for _, c := range t.stored() {
 		d := datacopy.Column{
 			Name: c.Name, Type: c.Type, Nullable: c.Nullable, Unique: c.Unique,
-			Binary: c.Charset == "" && (slices.Contains(strings_, c.Data) || strings.HasSuffix(c.Data, "blob")),
+			Binary: c.Charset == "" && (slices.Contains(texts, c.Data) || strings.HasSuffix(c.Data, "blob")),
 		}
 		for _, key := range t.Foreign {
 			if len(key.Columns) == 1 && key.Columns[0] == c.Name {

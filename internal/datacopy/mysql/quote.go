@@ -25,8 +25,3 @@ func text(value string) string {
 	}
 	return "_utf8mb4 0x" + hex.EncodeToString([]byte(value))
 }
-
-// like gives a pattern that matches the text alone.
-func like(value string) string {
-	return text(strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(value))
-}

@@ -88,27 +88,23 @@ func (s *server) connect(ctx context.Context) (*wire.Conn, error) {
 
 // Error numbers of the servers.
 const (
-	errAccessDenied    = 1045
-	errAccessDatabase  = 1044
-	errNoDatabase      = 1049
-	errNoTable         = 1146
-	errTooManyConns    = 1040
-	errPacketTooLarge  = 1153
-	errLockWait        = 1205
-	errDeadlock        = 1213
-	errShutdown        = 1053
-	errTableFull       = 1114
-	errDiskFull        = 1021
-	errNoSpace         = 28
-	errNotAllowed      = 1148
-	errLocalDisabled   = 4166
-	errLocalDisabled8  = 3948
-	errPrivilege       = 1227
-	errInterrupted     = 1317
-	errWriteFile       = 3
-	errNoStagePriv     = 1370
-	errUnknownVariable = 1193
-	errSyntax          = 1064
+	errAccessDenied   = 1045
+	errAccessDatabase = 1044
+	errNoDatabase     = 1049
+	errNoTable        = 1146
+	errTooManyConns   = 1040
+	errPacketTooLarge = 1153
+	errLockWait       = 1205
+	errDeadlock       = 1213
+	errShutdown       = 1053
+	errTableFull      = 1114
+	errDiskFull       = 1021
+	errNoSpace        = 28
+	errPrivilege      = 1227
+	errInterrupted    = 1317
+	errWriteFile      = 3
+	errNoStagePriv    = 1370
+	errTableDenied    = 1142
 )
 
 func (s *server) connectError(err error) error {
@@ -183,15 +179,6 @@ func (s *server) atLeast(major, minor, patch int) bool {
 	return true
 }
 
-// product is the server's name for messages.
-func (s *server) product() string {
-	product := "MySQL"
-	if s.mariadb {
-		product = "MariaDB"
-	}
-	return fmt.Sprintf("%s %d.%d.%d", product, s.version[0], s.version[1], s.version[2])
-}
-
 // passing says whether an error may be gone at another attempt.
 func passing(err error) bool {
 	if errors.Is(err, context.Canceled) {
@@ -211,7 +198,7 @@ func (s *server) explain(err error) error {
 	switch wire.Code(err) {
 	case errTableFull, errDiskFull, errNoSpace, errWriteFile:
 		return fault.Wrap(fault.Failed, err, "Make room on the target's disk, then resume the copy.")
-	case errPrivilege, errAccessDatabase, errNoStagePriv, 1142:
+	case errPrivilege, errAccessDatabase, errNoStagePriv, errTableDenied:
 		return fault.Wrap(fault.Invalid, err, "Give the user of the "+s.side+" the right that is missing.")
 	}
 	if errors.Is(err, wire.ErrBroken) {

@@ -1,0 +1,282 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
+)
+
+// worker copies chunks from its view of the snapshot over its connection to
+// the target. Not safe for concurrent use.
+type worker struct {
+	copier   *copier
+	source   *wire.Conn
+	target   *wire.Conn
+	encoders map[*unit]*encoder
+	buffer   []byte
+}
+
+func (w *worker) close() {
+	if w.target != nil {
+		w.target.Close()
+	}
+}
+
+func (w *worker) run(ctx context.Context, q *queue) error {
+	for {
+		t, more := q.next(ctx)
+		if !more {
+			return ctx.Err()
+		}
+		var err error
+		if t.index {
+			err = w.index(ctx, t.unit)
+		} else {
+			err = w.chunk(ctx, t.unit)
+		}
+		if err != nil {
+			return fmt.Errorf("copying table %s: %w", t.unit.table.Name, err)
+		}
+		q.end(t)
+	}
+}
+
+// connected makes sure of a connection to the target.
+func (w *worker) connected(ctx context.Context) error {
+	if w.target != nil && !w.target.Broken() {
+		return nil
+	}
+	var err error
+	w.target, err = w.copier.connectTarget(ctx)
+	return err
+}
+
+// chunk takes the next chunk of a table and does what it needs. What may pass
+// at the target is tried again; when the source's connection is lost, so is
+// its snapshot, and with it the pass.
+func (w *worker) chunk(ctx context.Context, u *unit) error {
+	c, more, err := u.splitter.next(ctx, w.source)
+	if err != nil || !more {
+		return err
+	}
+	needed, err := w.needed(ctx, u, c)
+	if err != nil || !needed {
+		return err
+	}
+	retry := datacopy.Retry{
+		Passing: func(err error) bool { return passing(err) && !w.source.Broken() },
+		Count:   &w.copier.retries,
+	}
+	return retry.Do(ctx, func(int) error {
+		if err := w.connected(ctx); err != nil {
+			return err
+		}
+		err := w.copy(ctx, u, c)
+		if err != nil {
+			// Nothing of a half transaction may stay for the next attempt.
+			w.target.Close()
+			w.target = nil
+		}
+		return err
+	})
+}
+
+// needed says whether a chunk must be sent. A chunk that the journal has is
+// done, unless the source has changed it since; in an incremental copy so is
+// one that is equal on both sides.
+func (w *worker) needed(ctx context.Context, u *unit, c chunk) (bool, error) {
+	entry, recorded := w.copier.journal.Lookup(u.table.Name, c.name())
+	if recorded {
+		now, err := digestOf(ctx, w.source, u.table, conditions(c.condition(u.table), u.table.Where))
+		if err != nil {
+			return false, err
+		}
+		if now.String() == cmp.Or(entry.Source, entry.Digest) {
+			u.skip(now.rows)
+			return false, nil
+		}
+	}
+	if c.known {
+		u.repeated.Add(1)
+		return true, nil
+	}
+	if !u.table.Exists || u.mask != nil {
+		return true, nil
+	}
+	here, there, err := w.both(ctx, u, c)
+	if err != nil || here != there {
+		return true, err
+	}
+	u.skip(here.rows)
+	return false, w.copier.record(u, c, here, here, 0)
+}
+
+// both computes a chunk's digest on both servers at once.
+func (w *worker) both(ctx context.Context, u *unit, c chunk) (here, there digest, err error) {
+	if err := w.connected(ctx); err != nil {
+		return here, there, err
+	}
+	condition := c.condition(u.table)
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		here, err = digestOf(ctx, w.source, u.table, conditions(condition, u.table.Where))
+		return err
+	})
+	group.Go(func() (err error) {
+		there, err = digestOf(ctx, w.target, u.table, condition)
+		return err
+	})
+	return here, there, group.Wait()
+}
+
+// conditions puts two together; either may be empty.
+func conditions(a, b string) string { return strings.TrimPrefix(where(a, b), " WHERE ") }
+
+func (u *unit) skip(rows int64) {
+	u.skipped.Add(1)
+	u.step.Count(u.rows.Add(rows), max(u.table.Rows, u.rows.Load()), "rows")
+}
+
+func (c *copier) record(u *unit, k chunk, sent, read digest, size int64) error {
+	if k.only != "" {
+		return nil
+	}
+	entry := datacopy.Entry{Unit: u.table.Name, Chunk: k.name(), Count: sent.rows, Bytes: size, Digest: sent.String()}
+	if read != sent {
+		entry.Source = read.String()
+	}
+	return c.journal.Record(entry)
+}
+
+// copy reads a chunk, and loads it in one transaction: all of it is there
+// afterwards, or nothing.
+func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
+	encoder := w.encoders[u]
+	if encoder == nil {
+		encoder = newEncoder(u.table, u.mask)
+		w.encoders[u] = encoder
+	}
+	encoder.begin()
+	l := &loader{worker: w, unit: u, chunk: c, clear: c.known || u.table.Exists}
+	if err := w.read(ctx, u, c, encoder, l); err != nil {
+		return err
+	}
+	if u.mask != nil && u.table.Exists && !l.open && c.only == "" {
+		there, err := digestOf(ctx, w.target, u.table, c.condition(u.table))
+		if err != nil {
+			return err
+		}
+		if there == encoder.sent {
+			u.skip(there.rows)
+			return w.copier.record(u, c, encoder.sent, encoder.source(), l.size)
+		}
+	}
+	if err := l.finish(ctx); err != nil {
+		return w.copier.to.explain(err)
+	}
+	if l.rows != encoder.sent.rows {
+		return fmt.Errorf("the target took %d of %d rows: keys of others are in the way, or the data do not fit its definition", l.rows, encoder.sent.rows)
+	}
+	if err := w.copier.record(u, c, encoder.sent, encoder.source(), l.size); err != nil {
+		return err
+	}
+	u.splitter.resize(w.copier.rowsOf(l.size / max(l.rows, 1)))
+	u.chunks.Add(1)
+	u.sentRows.Add(l.rows)
+	u.sentBytes.Add(l.size)
+	u.step.Count(u.rows.Add(l.rows), max(u.table.Rows, u.rows.Load()), "rows")
+	return nil
+}
+
+// selectRows reads the columns that are copied of a chunk's rows.
+func (u *unit) selectRows(c chunk) string {
+	var columns []string
+	for _, column := range u.table.stored() {
+		columns = append(columns, column.Expr)
+	}
+	return fmt.Sprintf("SELECT %s FROM %s%s%s", strings.Join(columns, ","), u.table.from(), where(c.condition(u.table), u.table.Where), u.locking)
+}
+
+// readAhead is how much is read between looks at the limits.
+const readAhead = 128 << 10
+
+// read brings the rows of a chunk into the worker's buffer, and has parts of
+// it loaded when there are more than expected.
+func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l *loader) error {
+	rows, err := w.source.Query(ctx, u.selectRows(c))
+	if err != nil {
+		return fmt.Errorf("reading rows: %w", err)
+	}
+	defer rows.Close()
+	appendRow := l.format()
+	w.buffer = w.buffer[:0]
+	unpaid := 0
+	for rows.Next() {
+		size := rows.Size
+		if err := encoder.prepare(rows.Fields); err != nil {
+			return fmt.Errorf("masking rows: %w", err)
+		}
+		w.buffer = appendRow(w.buffer, rows.Fields)
+		l.size += int64(size)
+		l.waiting++
+		if unpaid += size; unpaid >= readAhead {
+			if err := w.copier.limiter.Wait(ctx, unpaid); err != nil {
+				return err
+			}
+			unpaid = 0
+		}
+		if l.full() {
+			if err := l.flush(ctx); err != nil {
+				return w.copier.to.explain(err)
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return w.copier.from.explain(fmt.Errorf("reading rows: %w", err))
+	}
+	return w.copier.limiter.Wait(ctx, unpaid)
+}
+
+// count makes sure that chunks left no row out between them: all rows of the
+// snapshot, counted without ranges, are those of the chunks.
+func (w *worker) count(ctx context.Context, u *unit) error {
+	var rows, chunks int64
+	for entry := range w.copier.journal.Entries(u.table.Name) {
+		rows += entry.Count
+		chunks++
+	}
+	if chunks < 2 {
+		return nil
+	}
+	counted, err := w.source.All(ctx, "SELECT COUNT(*) FROM "+name(u.table.Name)+where(u.table.Where))
+	if err != nil {
+		return fmt.Errorf("counting rows: %w", err)
+	}
+	if number(counted[0][0]) != rows {
+		return fmt.Errorf("the source has %s rows, the chunks have %d: ranges of the key (%s) do not mean what they should; exclude the table and report this",
+			counted[0][0].Value, rows, strings.Join(u.table.Key, ", "))
+	}
+	return nil
+}
+
+// index builds what indexes were left out, and ends the table.
+func (w *worker) index(ctx context.Context, u *unit) error {
+	if err := w.connected(ctx); err != nil {
+		return err
+	}
+	if err := w.count(ctx, u); err != nil {
+		return err
+	}
+	u.step.Update("building indexes")
+	if err := w.copier.addIndexes(ctx, w.target, u.table); err != nil {
+		return w.copier.to.explain(fmt.Errorf("building its indexes: %w", err))
+	}
+	u.step.Done("%d rows", u.rows.Load())
+	return nil
+}
