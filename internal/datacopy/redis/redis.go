@@ -6,7 +6,9 @@
 // stream.go what is special of streams.
 //
 // Only reading commands are sent to the source: SCAN, MEMORY USAGE, DUMP,
-// PEXPIRETIME, INFO, TIME, CLUSTER SHARDS and those that read by type.
+// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS and those that read by type.
+// Following asks for CONFIG GET and listens for keyspace notifications, and a
+// cutover may pause the source's writes.
 //
 // Addresses: the database's number ("" is every database), and prefix=, which
 // both sides may have: keys below the source's are written below the target's.

@@ -109,18 +109,16 @@ func TestServersThatGoAndComeBack(t *testing.T) {
 			servers := map[string]*storetest.Server{"source": storetest.Redis(t, durable...), "target": storetest.Redis(t, durable...)}
 			req := datacopy.Request{From: address(t, servers["source"].URL), To: address(t, servers["target"].URL), MaxBytesPerSecond: 3 << 20}
 			fill(t, open(t, req.From), "")
-			go func() {
-				time.Sleep(500 * time.Millisecond)
-				servers[side].Kill()
-				time.Sleep(300 * time.Millisecond)
-				servers[side].Restart()
-			}()
 			engine := redis.New()
 			plan, err := engine.Plan(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
 			}
-			result, err := engine.Copy(t.Context(), req, plan, &datacopy.MemoryJournal{}, progress.Discard)
+			away := storetest.During(func() {
+				servers[side].Kill()
+				time.AfterFunc(300*time.Millisecond, servers[side].Restart)
+			})
+			result, err := engine.Copy(t.Context(), req, plan, &datacopy.MemoryJournal{}, away)
 			if err != nil {
 				t.Fatal(err)
 			}

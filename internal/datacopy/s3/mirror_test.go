@@ -18,6 +18,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/datacopy/s3"
+	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
 
@@ -190,14 +191,15 @@ func TestLeavesTagsAwayWhereToldAndWhereDenied(t *testing.T) {
 func TestTheServerGoesAndComesBack(t *testing.T) {
 	one, other := startServer(t), startServer(t)
 	one.fill("source", one.bucket("source").Prefix())
-	req := datacopy.Request{From: one.address("source"), To: other.bucket("target"), MaxBytesPerSecond: 8 << 20}
-	go func() {
-		time.Sleep(500 * time.Millisecond)
+	req := datacopy.Request{From: one.address("source"), To: other.bucket("target"), MaxBytesPerSecond: 8 << 20, Parallel: 4}
+	away := storetest.During(func() {
 		other.Kill()
-		time.Sleep(500 * time.Millisecond)
-		other.Restart()
-	}()
-	outcome := run(t, req, &datacopy.MemoryJournal{})
+		time.AfterFunc(300*time.Millisecond, other.Restart)
+	})
+	outcome, err := datacopy.Run(t.Context(), s3.New(), req, &datacopy.MemoryJournal{}, away)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if outcome.Result.Retries == 0 {
 		t.Error("the server was not missed")
 	}
