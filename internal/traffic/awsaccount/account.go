@@ -18,6 +18,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -58,7 +59,7 @@ func (a *Accounts) Open(ctx context.Context, login Login) (aws.Config, error) {
 	if cfg, ok := a.open[login]; ok {
 		return cfg, nil
 	}
-	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(login.Profile), config.WithRegion(login.Region)}
+	options := []func(*config.LoadOptions) error{config.WithSharedConfigProfile(login.Profile), config.WithRegion(login.Region), config.WithLogger(logging.Nop{})}
 	if k := login.Keys; k.ID != "" {
 		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(k.ID, k.Secret, k.Session)))
 	}

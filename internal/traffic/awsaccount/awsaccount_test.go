@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/smithy-go"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -106,6 +108,22 @@ func TestExplain(t *testing.T) {
 	}
 	if Explain(nil, "doing") != nil {
 		t.Error("nothing became an error")
+	}
+}
+
+// TestNoCredentials: the SDK's own words are for those who know it.
+func TestNoCredentials(t *testing.T) {
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	cfg, err := (&Accounts{}).Open(t.Context(), Login{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = route53.NewFromConfig(cfg).GetChange(t.Context(), &route53.GetChangeInput{Id: aws.String("C1")})
+	if err = Explain(err, "asking"); fault.ClassOf(err) != fault.Refused || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "there are no credentials of AWS") {
+		t.Errorf("class %s: %v", fault.ClassOf(err), err)
 	}
 }
 

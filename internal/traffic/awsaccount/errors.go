@@ -17,6 +17,10 @@ import (
 // change of a zone while another is being worked on.
 var throttleCodes = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
+// noIdentity is how the SDK begins when it finds no credentials; it has no type
+// for that.
+const noIdentity = "get identity: "
+
 // Explain classifies an error of AWS and says what was done when it came: a
 // gerund and its subject. Nil stays nil.
 func Explain(err error, format string, args ...any) error {
@@ -33,6 +37,8 @@ func Explain(err error, format string, args ...any) error {
 	switch {
 	case throttles(err):
 		return &traffic.Throttled{After: quiet, Err: fmt.Errorf("%s: %w", doing, cause)}
+	case code == "" && strings.HasPrefix(cause.Error(), noIdentity):
+		return fault.New(fault.Refused, "Log in to AWS, or name a Secret with its keys.", "%s: there are no credentials of AWS: %w", doing, cause)
 	case denied(code):
 		return fault.New(fault.Refused, hintFor(err, code), "%s: %w", doing, cause)
 	case missing(code):
