@@ -96,6 +96,8 @@ const (
 	errPacketTooLarge = 1153
 	errLockWait       = 1205
 	errDeadlock       = 1213
+	errKeyExists      = 1061
+	errForeignExists  = 1826
 	errShutdown       = 1053
 	errTableFull      = 1114
 	errDiskFull       = 1021

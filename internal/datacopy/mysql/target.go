@@ -193,6 +193,25 @@ func (c *copier) addIndexes(ctx context.Context, conn *wire.Conn, t *table) erro
 	if t.Exists || c.done(stateUnit, "indexes "+t.Name) {
 		return nil
 	}
+	if err := c.again(func() error { return c.addMissingIndexes(ctx, conn, t) }); err != nil {
+		return err
+	}
+	return c.mark(stateUnit, "indexes "+t.Name)
+}
+
+// again looks once more at what is missing when something was added meanwhile:
+// the statement of a process that was killed goes on in the server, and ours
+// waits for it.
+func (c *copier) again(add func() error) error {
+	err := add()
+	switch wire.Code(err) {
+	case errKeyExists, errForeignExists:
+		return add()
+	}
+	return err
+}
+
+func (c *copier) addMissingIndexes(ctx context.Context, conn *wire.Conn, t *table) error {
 	missing, err := c.missing(ctx, conn, t, uniquePart, indexPart, fulltextPart, spatialPart)
 	if err != nil {
 		return err
@@ -212,10 +231,7 @@ func (c *copier) addIndexes(ctx context.Context, conn *wire.Conn, t *table) erro
 			statements = append(statements, "ADD "+p.text)
 		}
 	}
-	if err := c.alter(ctx, conn, t, statements...); err != nil {
-		return err
-	}
-	return c.mark(stateUnit, "indexes "+t.Name)
+	return c.alter(ctx, conn, t, statements...)
 }
 
 // missing gives the parts of a kind that the target's table does not have.
@@ -258,18 +274,8 @@ func (c *copier) complete(ctx context.Context, conn *wire.Conn) error {
 		if t.Exists {
 			continue
 		}
-		missing, err := c.missing(ctx, conn, t, foreignPart)
-		if err != nil {
-			return err
-		}
-		var adds []string
-		for _, p := range missing {
-			adds = append(adds, "ADD "+p.text)
-		}
-		if len(adds) > 0 {
-			if err := c.alter(ctx, conn, t, strings.Join(adds, ", ")); err != nil {
-				return fmt.Errorf("adding foreign keys of %s: %w", t.Name, err)
-			}
+		if err := c.again(func() error { return c.addMissingForeign(ctx, conn, t) }); err != nil {
+			return fmt.Errorf("adding foreign keys of %s: %w", t.Name, err)
 		}
 	}
 	if _, err := conn.Exec(ctx, "SET NAMES utf8mb4"); err != nil {
@@ -283,6 +289,18 @@ func (c *copier) complete(ctx context.Context, conn *wire.Conn) error {
 	}
 	_, err := conn.Exec(ctx, "DROP TABLE IF EXISTS "+name(marker))
 	return err
+}
+
+func (c *copier) addMissingForeign(ctx context.Context, conn *wire.Conn, t *table) error {
+	missing, err := c.missing(ctx, conn, t, foreignPart)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	adds := make([]string, len(missing))
+	for i, p := range missing {
+		adds[i] = "ADD " + p.text
+	}
+	return c.alter(ctx, conn, t, strings.Join(adds, ", "))
 }
 
 // replaceAll makes objects that may need one another: it tries again those
