@@ -1,8 +1,8 @@
 #!/bin/bash
 # Landfall's story, told by its commands: each is printed before its output.
 # Run it by `make demo`. First an old shop, on servers that nobody dares to
-# touch, comes to Kubernetes with proof that nothing was lost; then teams get
-# environments of a new one. It leaves all of it running: `landfall down
+# touch, comes to Kubernetes, its visitors with it, with proof that nothing was
+# lost; then teams get environments of a new one. It leaves all of it running: `landfall down
 # --delete-cluster` and `landfall local legacy delete` take it away again.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
@@ -32,7 +32,7 @@ pr1=http://web.pr-1.localhost:$port
 blueprint=examples/shop/blueprint.yaml
 notes=$(mktemp /tmp/landfall-demo.XXXXXX)
 mkdir "$notes.d"
-trap 'rm -rf "$notes" "$notes.d" "$notes.old"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$notes" "$notes.d" "$notes.old"' EXIT
 old=out/demo # what is made of the old servers, to look at afterwards
 rm -rf "$old" && mkdir -p "$old"
 
@@ -81,6 +81,56 @@ run kubectl apply -f examples/legacy-shop/checks-secret.yaml
 run landfall baseline create lamps --blueprint lamps --host-spec "lamps/php=$old/lamps/expected.yaml" \
 	--checks examples/legacy-shop/checks.yaml --secret lamps-checks --objective available=99/1h
 run landfall baseline verify lamps
+
+chapter "The old load balancer learns of the new side, without losing a request"
+lb1=$(address lb1)
+node=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+on_lb1() { landfall local legacy exec lb1 -- "$@"; }
+on_lb1 sh -c 'cat > /usr/local/bin/landfall && chmod 755 /usr/local/bin/landfall' < "$(command -v landfall)"
+for backend in shop office; do
+	run on_lb1 /usr/local/bin/landfall watchdog configure --backend $backend \
+		--old "web1=$web1:80" --old "web2=$(address web2):80" --old "web3=$(address web3):80" --new "kubernetes=$node:80" \
+		--old-name ec2 --new-name kubernetes --check /healthz --check-host shop.example \
+		--config /etc/haproxy/haproxy.cfg --config /etc/haproxy/conf.d --file /etc/haproxy/conf.d/$backend.cfg \
+		--master unix:///run/haproxy/master.sock --server-state /var/lib/haproxy/server-state
+done
+for file in migration rehearsal; do
+	sed -e "s/@NODE@/$node/" -e "s/10.66.0.5:/$lb1:/" -e "s/10.66.0.11/$web1/" examples/legacy-shop/$file.yaml > "$old/$file.yaml"
+done
+run curl -s -o /dev/null -w 'the new side, asked for by name through the real door: %{http_code}\n' \
+	-H 'Host: shop.example' -H 'X-Landfall-Backend: kubernetes' "http://$lb1/"
+
+chapter "Rehearsed first, on the office's door: a bad version on purpose"
+bad=$old/bad/var/www/shop/releases/20191104093347/public
+mkdir -p "$bad" && cp examples/legacy-shop/bad/product.php "$bad/"
+run landfall image push "$old/bad" "$registry/lamps:2" --base "$registry/lamps:1"
+# visitors PORT REPORT: a constant load, until it is told to end.
+visitors() {
+	landfall load "http://shop.example:$1" --address "$lb1" --path '/product.php?id=1' --path '/product.php?id=3' \
+		--rate 60 --step 0 --side-header X-Served-By -o json > "$2" 2>/dev/null &
+}
+visitors 8088 "$old/rehearsal.json"
+office=$!
+run landfall migrate rehearse -f "$old/migration.yaml" --on "$old/rehearsal.yaml" --break-step 2 --max-hold 1s \
+	--break 'landfall deploy lamps --set lamps=2' --mend 'landfall rollback lamps' \
+	--runbook "$old/runbook.html" --runbook "$old/runbook.md"
+kill -INT $office && wait $office
+
+chapter "The move, under load: a bad version goes back by itself"
+visitors 80 "$old/load.json"
+visitors=$!
+run landfall deploy lamps --set lamps=2 -m "stock on product pages"
+run landfall migrate plan -f "$old/migration.yaml"
+expect 1 landfall migrate start -f "$old/migration.yaml" -w
+run landfall migrate history shop
+
+chapter "Mended, and all the way; the evidence"
+run landfall rollback lamps -m "stock is not there yet"
+run landfall migrate start -f "$old/migration.yaml" -w
+run landfall migrate status shop
+kill -INT $visitors && wait $visitors
+run landfall migrate evidence shop -f "$old/evidence.html"
+run grep -m4 -E '"(requests|answered|errors|lost)"' "$old/load.json"
 
 chapter "The shop's images, built without Docker"
 for image in schema:1 web:1 worker:1 board:1 web:2 worker:2 web:3; do
