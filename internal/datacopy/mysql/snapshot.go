@@ -87,12 +87,14 @@ func (s *server) take(ctx context.Context, tables []*table, readers int) (_ *sna
 		shot.readers = shot.readers[:1]
 		shot.warning = fmt.Sprintf("one reader only: the source's user may not hold up commits for a snapshot shared by several (%v)", err)
 	}
+	// Asked for first: where nothing is held up, it is too early rather than
+	// too late, which Follow bears.
+	shot.position = s.position(ctx, control)
 	for _, conn := range shot.readers {
 		if _, err := conn.Exec(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"); err != nil {
 			return nil, fmt.Errorf("taking a snapshot of the source: %w", err)
 		}
 	}
-	shot.position = s.position(ctx, control)
 	if thaw != "" {
 		if _, err := control.Exec(ctx, thaw); err != nil {
 			return nil, fmt.Errorf("letting the source go on: %w", err)
