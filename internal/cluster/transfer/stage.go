@@ -25,17 +25,17 @@ var order = [][]schema.GroupKind{
 	{kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"), kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration"), kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding")},
 }
 
-var stages, rest = func() (stages map[schema.GroupKind]int, rest int) {
+var stages, others = func() (stages map[schema.GroupKind]int, others int) {
 	stages = map[schema.GroupKind]int{}
 	for i, kinds := range order {
 		if kinds == nil {
-			rest = i
+			others = i
 		}
 		for _, k := range kinds {
 			stages[k] = i
 		}
 	}
-	return stages, rest
+	return stages, others
 }()
 
 // Stages is how many stages there are.
@@ -47,5 +47,5 @@ func Stage(k schema.GroupKind) int {
 	if stage, ok := stages[k]; ok {
 		return stage
 	}
-	return rest
+	return others
 }

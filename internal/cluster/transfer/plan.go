@@ -1,0 +1,306 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// From is the annotation that marks what a transfer made, with the source's
+// name: a transfer changes nothing else.
+const From = "landfall.dev/transferred-from"
+
+// Action is what a transfer does with one object.
+type Action string
+
+// Actions.
+const (
+	Create Action = "create"
+	// Update: the transfer made it, and the source has changed since.
+	Update Action = "update"
+	// Unchanged: it is there already, and the same.
+	Unchanged Action = "unchanged"
+	// Conflict: something else is there under this name.
+	Conflict Action = "conflict"
+	// Stay: it is not copied, for the reason given.
+	Stay Action = "stays"
+)
+
+// Item is one object of the plan.
+type Item struct {
+	Key    Key
+	Action Action
+	// Reason it stays or is in conflict.
+	Reason string
+	Notes  []string
+	Stage  int
+
+	object *unstructured.Unstructured
+	// was its name and UID in the source; owners are those it had there.
+	// uid and owners as in the source.
+	uid    types.UID
+	owners []metav1.OwnerReference
+	target schema.GroupVersionResource
+	// there is the UID in the target, and owned tells whether it has owners.
+	there types.UID
+	owned bool
+}
+
+// Plan is a transfer that was computed.
+type Plan struct {
+	From, To string
+	// Items by stage and key.
+	Items []Item
+	// Unreadable parts of the source: what is there is not known.
+	Unreadable []Unreadable
+	// Missing are kinds that the target does not serve, with how many objects
+	// want them.
+	Missing map[schema.GroupKind]int
+
+	to *Cluster
+}
+
+// Count is how many items have the action.
+func (p *Plan) Count(a Action) int {
+	n := 0
+	for _, item := range p.Items {
+		if item.Action == a {
+			n++
+		}
+	}
+	return n
+}
+
+// Make reads both sides and computes what a transfer does. Neither side is
+// changed.
+func Make(ctx context.Context, from, to *Cluster, s Selection, o Options, reporter progress.Reporter) (*Plan, error) {
+	p := &planning{plan: &Plan{From: from.Name, To: to.Name, Missing: map[schema.GroupKind]int{}, to: to}, from: from, to: to, s: s, o: o, copied: map[Key]Item{}}
+	step := reporter.Step("reading " + from.Name)
+	if err := p.readSource(ctx); err != nil {
+		step.Fail(err)
+		return nil, err
+	}
+	step.Done("%d objects", len(p.copied))
+	step = reporter.Step("comparing with " + to.Name)
+	if err := p.compare(ctx); err != nil {
+		step.Fail(err)
+		return nil, err
+	}
+	p.plan.Items = slices.SortedFunc(maps.Values(p.copied), func(a, b Item) int {
+		return cmp.Or(cmp.Compare(a.Stage, b.Stage), a.Key.Compare(b.Key))
+	})
+	step.Done("%d to create, %d to update, %d unchanged, %d in conflict", p.plan.Count(Create), p.plan.Count(Update), p.plan.Count(Unchanged), p.plan.Count(Conflict))
+	return p.plan, nil
+}
+
+type planning struct {
+	plan     *Plan
+	from, to *Cluster
+	s        Selection
+	o        Options
+	// serves and takes are what the source and the target serve.
+	serves, takes map[schema.GroupKind]served
+	copied        map[Key]Item
+}
+
+// readSource lists what is selected, and makes it portable at once: memory
+// holds one form of each object.
+func (p *planning) readSource(ctx context.Context) error {
+	var unreadable []Unreadable
+	var err error
+	if p.serves, unreadable, err = p.from.resources(ctx); err != nil {
+		return err
+	}
+	p.plan.Unreadable = append(p.plan.Unreadable, unreadable...)
+	if p.takes, unreadable, err = p.to.resources(ctx); err != nil {
+		return err
+	}
+	if len(unreadable) > 0 {
+		return fault.New(fault.Failed, "Repair the aggregated API there, or remove its APIService.", "asking cluster %s what it serves: %s: %s", p.to.Name, unreadable[0].What, unreadable[0].Reason)
+	}
+	selectors := map[string]bool{}
+	services := p.serves[kind("", "Service")]
+	more, err := p.from.eachOf(ctx, []served{services}, p.s, func(u *unstructured.Unstructured) {
+		if selector, _, _ := unstructured.NestedMap(u.Object, "spec", "selector"); len(selector) > 0 {
+			selectors[u.GetNamespace()+"/"+u.GetName()] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(more) > 0 {
+		return fault.New(fault.Failed, "Check the credentials' rights with: kubectl auth can-i list services -A", "reading the Services of cluster %s: %s", p.from.Name, more[0].Reason)
+	}
+	p.o.Selects = func(namespace, service string) bool { return selectors[namespace+"/"+service] }
+	more, err = p.from.eachOf(ctx, p.wanted(), p.s, p.take)
+	p.plan.Unreadable = append(p.plan.Unreadable, more...)
+	if err != nil {
+		return err
+	}
+	return p.addDefinitions(ctx)
+}
+
+// wanted are the resources of the source to be listed, in a version that the
+// target serves, too, where there is one.
+func (p *planning) wanted() []served {
+	var all []served
+	for _, k := range slices.SortedFunc(maps.Keys(p.serves), func(a, b schema.GroupKind) int { return strings.Compare(a.String(), b.String()) }) {
+		r := p.serves[k]
+		if never[k] != "" || !r.namespaced && !p.s.all() && k != kind("", "Namespace") {
+			continue
+		}
+		if there, ok := p.takes[k]; ok && !slices.Contains(there.versions, r.Version) {
+			for _, version := range r.versions {
+				if slices.Contains(there.versions, version) {
+					r.Version = version
+					break
+				}
+			}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// take makes one object of the source an item.
+func (p *planning) take(u *unstructured.Unstructured) {
+	if u.GetKind() == "Namespace" && len(p.s.Namespaces) > 0 && !slices.Contains(p.s.Namespaces, u.GetName()) {
+		return
+	}
+	if slices.Contains(system, u.GetNamespace()) {
+		return
+	}
+	c := Portable(u, p.o)
+	item := Item{Key: KeyOf(u), Action: Stay, Reason: c.Stays, Notes: c.Notes, uid: u.GetUID()}
+	if c.Object != nil {
+		item.Action, item.object, item.Key = Create, c.Object, KeyOf(c.Object)
+		item.Stage = Stage(item.Key.Kind)
+		item.owners = c.Object.GetOwnerReferences()
+		c.Object.SetOwnerReferences(nil)
+		annotations := c.Object.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[From] = p.from.Name
+		c.Object.SetAnnotations(annotations)
+	}
+	p.copied[item.Key] = item
+}
+
+// addDefinitions adds the definitions of the custom resources that are copied,
+// where only some namespaces are.
+func (p *planning) addDefinitions(ctx context.Context) error {
+	if p.s.all() {
+		return nil
+	}
+	definitions, ok := p.serves[kind("apiextensions.k8s.io", "CustomResourceDefinition")]
+	if !ok {
+		return nil
+	}
+	used := map[schema.GroupKind]bool{}
+	for _, item := range p.copied {
+		if item.Action == Create {
+			used[item.Key.Kind] = true
+		}
+	}
+	more, err := p.from.eachOf(ctx, []served{definitions}, Selection{}, func(u *unstructured.Unstructured) {
+		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
+		name, _, _ := unstructured.NestedString(u.Object, "spec", "names", "kind")
+		if used[kind(group, name)] {
+			p.take(u)
+		}
+	})
+	p.plan.Unreadable = append(p.plan.Unreadable, more...)
+	return err
+}
+
+// compare looks at what the target has under the same names.
+func (p *planning) compare(ctx context.Context) error {
+	var resources []served
+	seen := map[schema.GroupKind]bool{}
+	comes := p.definedKinds()
+	for key, item := range p.copied {
+		if item.Action != Create {
+			continue
+		}
+		there, ok := p.takes[key.Kind]
+		if !ok {
+			there, ok = comes[key.Kind]
+			if !ok {
+				p.plan.Missing[key.Kind]++
+				item.Action, item.Reason = Conflict, fmt.Sprintf("cluster %s has no API for %s", p.to.Name, key.Kind)
+				p.copied[key] = item
+				continue
+			}
+		} else if !seen[key.Kind] {
+			seen[key.Kind] = true
+			there.Version = item.object.GroupVersionKind().Version
+			resources = append(resources, there)
+		}
+		item.target = there.GroupVersionResource
+		item.target.Version = item.object.GroupVersionKind().Version
+		p.copied[key] = item
+	}
+	unreadable, err := p.to.eachOf(ctx, resources, Selection{}, p.meet)
+	if err != nil {
+		return err
+	}
+	if len(unreadable) > 0 {
+		return fault.New(fault.Failed, "A transfer must know what is there: check the credentials' rights.", "reading %s of cluster %s: %s", unreadable[0].What, p.to.Name, unreadable[0].Reason)
+	}
+	return nil
+}
+
+// definedKinds are the kinds that the transfer itself brings along.
+func (p *planning) definedKinds() map[schema.GroupKind]served {
+	kinds := map[schema.GroupKind]served{}
+	for _, item := range p.copied {
+		if item.Key.Kind != kind("apiextensions.k8s.io", "CustomResourceDefinition") || item.object == nil {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(item.object.Object, "spec", "group")
+		name, _, _ := unstructured.NestedString(item.object.Object, "spec", "names", "kind")
+		if r, ok := p.serves[kind(group, name)]; ok {
+			kinds[r.kind] = r
+		}
+	}
+	return kinds
+}
+
+// meet compares an object of the target with the one that is to come.
+func (p *planning) meet(u *unstructured.Unstructured) {
+	item, ok := p.copied[KeyOf(u)]
+	if !ok || item.Action != Create {
+		return
+	}
+	item.there, item.owned = u.GetUID(), len(u.GetOwnerReferences()) > 0
+	ours := u.GetAnnotations()[From] == p.from.Name
+	there := Portable(u, Options{KeepCronJobs: true, KeepFinalizers: p.o.KeepFinalizers, Selects: p.o.Selects})
+	switch {
+	case there.Object != nil && len(Differences(item.object, there.Object)) == 0:
+		item.Action = Unchanged
+	case ours:
+		item.Action = Update
+	default:
+		item.Action, item.Reason = Conflict, "is there already, and differs: "+p.first(item.object, there.Object)
+	}
+	p.copied[item.Key] = item
+}
+
+// first difference, for people.
+func (p *planning) first(a, b *unstructured.Unstructured) string {
+	if b == nil {
+		return "it belongs to the target"
+	}
+	return Differences(a, b)[0].String()
+}

@@ -1,0 +1,244 @@
+package transfer
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/kube/kubetest"
+	"github.com/landfall-dev/landfall/internal/progress"
+)
+
+// scene is a namespace of a real cluster that is transferred into another one of
+// the same cluster: what differs between two clusters is tested end to end.
+type scene struct {
+	t        *testing.T
+	c        client.Client
+	cluster  *Cluster
+	from, to string
+}
+
+func newScene(t *testing.T, objects string) scene {
+	t.Helper()
+	cluster, err := Connect("blue", kubetest.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := scene{t: t, c: kubetest.Client(t, "kubectl"), cluster: cluster, from: kubetest.Namespace(t), to: kubetest.Name(t)}
+	kubetest.RemoveNamespace(t, s.to)
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(objects)), 4096)
+	for {
+		u := &unstructured.Unstructured{}
+		if decoder.Decode(u) != nil {
+			return s
+		}
+		u.SetNamespace(s.from)
+		if err := s.c.Create(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s scene) plan() *Plan {
+	s.t.Helper()
+	p, err := Make(s.t.Context(), s.cluster, s.cluster, Selection{Namespaces: []string{s.from}}, Options{Namespaces: map[string]string{s.from: s.to}}, progress.Discard)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+func (s scene) execute(e Execution) (*Result, error) {
+	s.t.Helper()
+	return s.plan().Execute(s.t.Context(), e, progress.Discard)
+}
+
+func (s scene) get(kind, version, name string) *unstructured.Unstructured {
+	s.t.Helper()
+	u := &unstructured.Unstructured{}
+	u.SetKind(kind)
+	u.SetAPIVersion(version)
+	if err := s.c.Get(s.t.Context(), client.ObjectKey{Namespace: s.to, Name: name}, u); err != nil {
+		s.t.Fatal(err)
+	}
+	return u
+}
+
+const shop = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {price: "3"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: registry.example/web, resources: {requests: {cpu: 100m}}}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: registry.example/a}]}}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {}}
+`
+
+func TestTransferAndAgain(t *testing.T) {
+	s := newScene(t, shop)
+	result, err := s.execute(Execution{})
+	if err != nil {
+		t.Fatalf("%v: %+v", err, result)
+	}
+	if price, _, _ := unstructured.NestedString(s.get("ConfigMap", "v1", "settings").Object, "data", "price"); price != "3" {
+		t.Errorf("the price is %q", price)
+	}
+	if suspended, _, _ := unstructured.NestedBool(s.get("CronJob", "batch/v1", "nightly").Object, "spec", "suspend"); !suspended {
+		t.Error("the CronJob runs on both sides")
+	}
+	if address, _, _ := unstructured.NestedString(s.get("Service", "v1", "web").Object, "spec", "clusterIP"); address == "" {
+		t.Error("the Service got no address")
+	}
+	again := s.plan()
+	for _, item := range again.Items {
+		if item.Action != Unchanged && item.Action != Stay {
+			t.Errorf("a second time: %s %s %s", item.Action, item.Key, item.Reason)
+		}
+	}
+}
+
+func TestTransferFollowsTheSource(t *testing.T) {
+	s := newScene(t, shop)
+	if _, err := s.execute(Execution{}); err != nil {
+		t.Fatal(err)
+	}
+	source := &unstructured.Unstructured{}
+	source.SetKind("ConfigMap")
+	source.SetAPIVersion("v1")
+	if err := s.c.Get(t.Context(), client.ObjectKey{Namespace: s.from, Name: "settings"}, source); err != nil {
+		t.Fatal(err)
+	}
+	_ = unstructured.SetNestedField(source.Object, "4", "data", "price")
+	if err := s.c.Update(t.Context(), source); err != nil {
+		t.Fatal(err)
+	}
+	p := s.plan()
+	if p.Count(Update) != 1 || p.Count(Create) != 0 {
+		t.Errorf("%d updates and %d creations, want one update", p.Count(Update), p.Count(Create))
+	}
+	if _, err := p.Execute(t.Context(), Execution{}, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if price, _, _ := unstructured.NestedString(s.get("ConfigMap", "v1", "settings").Object, "data", "price"); price != "4" {
+		t.Errorf("the price is %q, want 4", price)
+	}
+}
+
+// What somebody else has there is not overwritten unless told.
+func TestTransferRefusesConflicts(t *testing.T) {
+	s := newScene(t, shop)
+	for _, text := range []string{
+		"{apiVersion: v1, kind: Namespace, metadata: {name: " + s.to + "}}",
+		"{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: " + s.to + "}, data: {price: '9'}}",
+	} {
+		if err := s.c.Create(t.Context(), kubetest.Object(t, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.execute(Execution{}); fault.ClassOf(err) != fault.Refused {
+		t.Fatalf("got %v, want a refusal", err)
+	}
+	if price, _, _ := unstructured.NestedString(s.get("ConfigMap", "v1", "settings").Object, "data", "price"); price != "9" {
+		t.Errorf("the price is %q: it was overwritten", price)
+	}
+	if _, err := s.execute(Execution{Replace: true}); err != nil {
+		t.Fatal(err)
+	}
+	if price, _, _ := unstructured.NestedString(s.get("ConfigMap", "v1", "settings").Object, "data", "price"); price != "3" {
+		t.Errorf("the price is %q, want 3", price)
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	s := newScene(t, shop)
+	result, err := s.execute(Execution{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Unchecked == 0 {
+		t.Error("objects of a namespace that is not there count as checked")
+	}
+	namespace := &unstructured.Unstructured{}
+	namespace.SetKind("Namespace")
+	namespace.SetAPIVersion("v1")
+	if err := s.c.Get(t.Context(), client.ObjectKey{Name: s.to}, namespace); err == nil {
+		t.Error("the namespace was made")
+	}
+}
+
+// Owners have other UIDs in the target, and a transfer that was broken off in
+// between still sets them.
+func TestOwnersAreFound(t *testing.T) {
+	s := newScene(t, shop)
+	owner := &unstructured.Unstructured{}
+	owner.SetKind("ConfigMap")
+	owner.SetAPIVersion("v1")
+	if err := s.c.Get(t.Context(), client.ObjectKey{Namespace: s.from, Name: "settings"}, owner); err != nil {
+		t.Fatal(err)
+	}
+	owned := kubetest.Object(t, "{apiVersion: v1, kind: Secret, metadata: {name: derived, namespace: "+s.from+
+		", ownerReferences: [{apiVersion: v1, kind: ConfigMap, name: settings, uid: "+string(owner.GetUID())+"}]}}")
+	if err := s.c.Create(t.Context(), owned); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.execute(Execution{}); err != nil {
+		t.Fatal(err)
+	}
+	there := s.get("Secret", "v1", "derived")
+	references := there.GetOwnerReferences()
+	if len(references) != 1 || references[0].UID != s.get("ConfigMap", "v1", "settings").GetUID() {
+		t.Fatalf("the owners are %+v", references)
+	}
+	there.SetOwnerReferences(nil) // as if it had been broken off before
+	if err := s.c.Update(t.Context(), there); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.execute(Execution{}); err != nil {
+		t.Fatal(err)
+	}
+	if references = s.get("Secret", "v1", "derived").GetOwnerReferences(); len(references) != 1 {
+		t.Errorf("after a transfer that was broken off the owners are %+v", references)
+	}
+}
+
+func TestATransferOfManyObjects(t *testing.T) {
+	s := newScene(t, "")
+	for i := range 300 {
+		u := kubetest.Object(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: c"+time.Duration(i).String()+", namespace: "+s.from+"}, data: {a: b}}")
+		if err := s.c.Create(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result, err := s.execute(Execution{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d objects in %s", len(result.Outcomes), result.Took)
+}
