@@ -25,6 +25,9 @@ func newList(c *command.Context) *cobra.Command {
 	return cmd
 }
 
+// brief is how much of a reason fits beside the rest of a line.
+var brief = view{width: 80}
+
 func list(ctx context.Context, c *command.Context, all bool) error {
 	cl, err := c.Client()
 	if err != nil {
@@ -45,7 +48,7 @@ func list(ctx context.Context, c *command.Context, all bool) error {
 			m := &found.Items[i]
 			row := []string{
 				m.Name, m.Spec.Hostname, m.Spec.From.Name, m.Spec.To.Name, string(migration.Phase(m)),
-				command.OrDash(m.Status.Weight), command.OrDash(m.Status.Progress), c.Age(m.CreationTimestamp.Time), m.Status.Reason,
+				command.OrDash(m.Status.Weight), command.OrDash(m.Status.Progress), c.Age(m.CreationTimestamp.Time), brief.cut(m.Status.Reason, 0),
 			}
 			if all {
 				row = append([]string{m.Namespace}, row...)
