@@ -150,8 +150,7 @@ type DataMask struct {
 	// +optional
 	Rules string `json:"rules,omitempty"`
 
-	// ConfigMap of the same namespace that holds the rules, under the key
-	// rules.yaml unless another is named.
+	// ConfigMap of the same namespace that holds the rules, and the key in it.
 	// +optional
 	ConfigMap *corev1.ConfigMapKeySelector `json:"configMap,omitempty"`
 

@@ -207,7 +207,6 @@ func (s side) find(other located) (located, bool) {
 const (
 	maskKeySecret = "landfall-mask-key"
 	maskKeyKey    = "key"
-	rulesKey      = "rules.yaml"
 )
 
 // mask reads rules and key.
@@ -222,8 +221,8 @@ func (r *Reconciler) mask(ctx context.Context, dc *v1alpha1.DataCopy) (rules, ke
 		if err := r.get(ctx, dc.Namespace, ref.Name, "ConfigMap", kept); err != nil {
 			return "", "", err
 		}
-		if rules = kept.Data[cmp.Or(ref.Key, rulesKey)]; rules == "" {
-			return "", "", fault.New(fault.Invalid, "", "ConfigMap %s has no key %s", ref.Name, cmp.Or(ref.Key, rulesKey))
+		if rules = kept.Data[ref.Key]; rules == "" {
+			return "", "", fault.New(fault.Invalid, "", "ConfigMap %s has no key %s", ref.Name, ref.Key)
 		}
 	}
 	if ref := spec.Key; ref != nil {
