@@ -83,7 +83,8 @@ type Request struct {
 	// objects. Names has the rules.
 	Include, Exclude []string
 	// Subset keeps, by unit, only what a predicate in the store's own language
-	// selects (SQL after WHERE). What it refers to by foreign keys is added.
+	// selects (SQL after WHERE). Rows whose foreign keys refer to
+	// rows that are left out are left out too.
 	Subset map[string]string
 	// Parallel is the number of workers; 0 lets the engine choose.
 	Parallel int

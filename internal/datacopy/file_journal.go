@@ -51,14 +51,14 @@ func OpenJournal(path string) (*FileJournal, error) {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fault.New(fault.Refused, "Wait for that copy, or end it.",
 			"opening the journal %s: another process is working with it", path)
 	}
 	j := &FileJournal{file: file}
 	j.flush = sync.NewCond(&j.mu)
 	if err := j.load(); err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, fmt.Errorf("reading the journal %s: %w", path, err)
 	}
 	return j, nil

@@ -152,7 +152,7 @@ func (c *copier) connectTarget(ctx context.Context) (*wire.Conn, error) {
 	}
 	for _, statement := range statements {
 		if _, err := conn.Exec(ctx, statement); err != nil {
-			conn.Close()
+			_ = conn.Close()
 			return nil, fmt.Errorf("preparing the session at %s: %w", c.to.address, err)
 		}
 	}

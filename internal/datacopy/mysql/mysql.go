@@ -5,6 +5,11 @@
 // and the target's server computes the same. Start at Engine.Plan, then
 // copier.run.
 //
+// The source's user needs SELECT, SHOW VIEW, TRIGGER, EVENT and SHOW ROUTINE on
+// the database, and one of RELOAD and LOCK TABLES for more than one reader;
+// Follow needs REPLICATION SLAVE and REPLICATION CLIENT (BINLOG MONITOR) too.
+// The target's user needs everything on its database.
+//
 // Options of a request: definer=target (the default: the target's user stands
 // in for definers of views, triggers, routines and events) or definer=keep.
 package mysql

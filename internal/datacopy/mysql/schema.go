@@ -18,7 +18,7 @@ func (s *server) readSchema(ctx context.Context, conn *wire.Conn) (*schema, erro
 	if _, err := conn.Exec(ctx, "SET NAMES utf8mb4"); err != nil {
 		return nil, err
 	}
-	defer conn.Exec(ctx, "SET NAMES binary")
+	defer func() { _, _ = conn.Exec(ctx, "SET NAMES binary") }()
 	r := &schemaReader{server: s, conn: conn, ctx: ctx, schema: &schema{}, tables: map[string]*table{}}
 	for _, step := range []struct {
 		what string

@@ -68,7 +68,7 @@ func tlsConfig(address datacopy.Address) (*tls.Config, error) {
 		host, _, _ := net.SplitHostPort(address.Host())
 		return &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}, nil
 	case "skip-verify":
-		return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, nil //nolint:gosec // asked for by name
+		return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, nil
 	}
 	return nil, fault.New(fault.Invalid, "Use true, skip-verify or false.", "reading the address %s: its tls parameter is unknown", address)
 }
@@ -80,7 +80,7 @@ func (s *server) connect(ctx context.Context) (*wire.Conn, error) {
 		return nil, s.connectError(err)
 	}
 	if _, err := conn.Exec(ctx, session); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, fmt.Errorf("preparing the session at %s: %w", s.address, err)
 	}
 	return conn, nil
@@ -200,6 +200,8 @@ func (s *server) explain(err error) error {
 	switch wire.Code(err) {
 	case errTableFull, errDiskFull, errNoSpace, errWriteFile:
 		return fault.Wrap(fault.Failed, err, "Make room on the target's disk, then resume the copy.")
+	case errPacketTooLarge:
+		return fault.Wrap(fault.Failed, err, "Allow LOAD DATA LOCAL at the "+s.side+" (local_infile), or raise max_allowed_packet there.")
 	case errPrivilege, errAccessDatabase, errNoStagePriv, errTableDenied:
 		return fault.Wrap(fault.Invalid, err, "Give the user of the "+s.side+" the right that is missing.")
 	}

@@ -22,7 +22,7 @@ type snapshot struct {
 
 func (s *snapshot) close() {
 	for _, conn := range s.readers {
-		conn.Close()
+		_ = conn.Close()
 	}
 }
 
@@ -82,7 +82,7 @@ func (s *server) take(ctx context.Context, tables []*table, readers int) (_ *sna
 	thaw, err := s.freeze(ctx, control, tables)
 	if err != nil && len(shot.readers) > 1 {
 		for _, conn := range shot.readers[1:] {
-			conn.Close()
+			_ = conn.Close()
 		}
 		shot.readers = shot.readers[:1]
 		shot.warning = fmt.Sprintf("one reader only: the source's user may not hold up commits for a snapshot shared by several (%v)", err)
@@ -114,7 +114,7 @@ func (s *server) freeze(ctx context.Context, control *wire.Conn, tables []*table
 		for i, statement := range way.begin {
 			if _, err = control.Exec(ctx, statement); err != nil {
 				if i > 0 {
-					control.Exec(ctx, way.end)
+					_, _ = control.Exec(ctx, way.end)
 				}
 				break
 			}

@@ -78,8 +78,11 @@ func TestTraps(t *testing.T) {
 	fillTraps(t, from)
 	req := datacopy.Request{From: parse(t, from), To: parse(t, to), ChunkBytes: 16 << 10}
 	for name, prepare := range map[string]func(){
-		"by LOAD DATA": func() {},
-		"by INSERT":    func() { run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL local_infile = 0") },
+		// The largest value is of 6 MB.
+		"by LOAD DATA": func() { run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL max_allowed_packet = 1 << 20") },
+		"by INSERT": func() {
+			run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL local_infile = 0, GLOBAL max_allowed_packet = 16 << 20")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			prepare()

@@ -160,7 +160,7 @@ func (v *verifier) compareAll(ctx context.Context, checks []*check, step progres
 
 func (w *worker) closeBoth() {
 	if w.source != nil {
-		w.source.Close()
+		_ = w.source.Close()
 	}
 	w.close()
 }

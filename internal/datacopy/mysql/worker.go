@@ -24,7 +24,7 @@ type worker struct {
 
 func (w *worker) close() {
 	if w.target != nil {
-		w.target.Close()
+		_ = w.target.Close()
 	}
 }
 
@@ -80,7 +80,7 @@ func (w *worker) chunk(ctx context.Context, u *unit) error {
 		err := w.copy(ctx, u, c)
 		if err != nil {
 			// Nothing of a half transaction may stay for the next attempt.
-			w.target.Close()
+			_ = w.target.Close()
 			w.target = nil
 		}
 		return err

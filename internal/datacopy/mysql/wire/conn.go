@@ -82,7 +82,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, network, address)
 		if err == nil {
-			stop = context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+			stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 		}
 		return conn, err
 	}
@@ -95,7 +95,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		return errors.Join(c.SetCapability(mysql.CLIENT_LOCAL_FILES), c.SetCollation("utf8mb4_general_ci"))
 	})
 	if !stop() && err == nil {
-		logged.Close()
+		_ = logged.Close()
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *Conn) Broken() bool { return c.bad != nil }
 // watch ends waiting for the server when ctx ends. The result is called when
 // the answer is read; it makes err, if any, the connection's last.
 func (c *Conn) watch(ctx context.Context) func(err error) error {
-	stop := context.AfterFunc(ctx, func() { c.net.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
 	return func(err error) error {
 		if !stop() {
 			err = errors.Join(ctx.Err(), err)
@@ -150,7 +150,7 @@ func (c *Conn) watch(ctx context.Context) func(err error) error {
 		}
 		if c.bad == nil {
 			c.bad = fmt.Errorf("%w: %w", ErrBroken, err)
-			c.net.Close()
+			_ = c.net.Close()
 		}
 		return c.bad
 	}
