@@ -54,7 +54,8 @@ type world struct {
 	weights
 }
 
-func newWorld(t *testing.T) *world {
+// project is a namespace on a real API server that knows Landfall's kinds.
+func project(t *testing.T) (client.Client, string) {
 	t.Helper()
 	config := kubetest.Config(t)
 	kubetest.InstallKinds(t)
@@ -68,7 +69,13 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, client: c, project: kubetest.Namespace(t)}
+	return c, kubetest.Namespace(t)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t}
+	w.client, w.project = project(t)
 	side := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		if w.broken.Load() {
 			http.Error(rw, "broken", http.StatusInternalServerError)
@@ -77,6 +84,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(side.Close)
 	socket := startHAProxy(t)
 	w.create(socket, side.URL)
+	var err error
 	w.router, err = haproxy.New(haproxy.Config{Instances: []string{socket}, Backend: "shop", Old: []string{"old"}, New: []string{"new"}, OldName: "old", NewName: "new"})
 	if err != nil {
 		t.Fatal(err)
