@@ -229,7 +229,7 @@ func startMinIO(ctx context.Context, program, dir string) (*s3Server, error) {
 	}
 	host := net.JoinHostPort("127.0.0.1", port)
 	s := &s3Server{endpoint: "http://" + host}
-	s.cmd = exec.Command(program, "server", "--address", host, "--quiet", dir)
+	s.cmd = exec.CommandContext(ctx, program, "server", "--address", host, "--quiet", dir)
 	s.cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s3Key, "MINIO_ROOT_PASSWORD="+s3Secret, "MINIO_BROWSER=off", "MINIO_CI_CD=on")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {

@@ -36,7 +36,7 @@ func (u *unitCopy) position(ctx context.Context, node string) (*position, error)
 	known := p.Done()
 	if runID, cursor, found := strings.Cut(known.Note, " "); found && runID == p.runID {
 		p.cursor = cursor
-		u.skipped.Add(known.Count)
+		u.skipped.Add((known.Count + scanCount - 1) / scanCount)
 		u.done.Add(known.Count)
 	} else {
 		p.Restart()
