@@ -50,14 +50,25 @@ func measureRedis(ctx context.Context, dir string, turns int, scale float64) err
 		return err
 	}
 	defer target.stop()
+	// What a server that nobody copies waits for is the machine, not the copy.
+	idle, err := startRedisServer(ctx, filepath.Join(dir, "redis-idle"))
+	if err != nil {
+		return err
+	}
+	defer idle.stop()
 	log.Print("redis: filling the source")
 	if err := source.fill(ctx, int(redisKeys*scale)); err != nil {
 		return err
 	}
 	var ours, migrate, rdb []float64
-	var cpu, stops []float64
+	var cpu, stops, idleStops []float64
 	for range turns {
+		watching, end := context.WithCancel(ctx)
+		machine := make(chan time.Duration, 1)
+		go func() { machine <- idle.longestStop(watching) }()
 		took, stop, err := copyWatched(ctx, source, target)
+		end()
+		idleStops = append(idleStops, (<-machine).Seconds()*1000)
 		if err != nil {
 			return err
 		}
@@ -80,6 +91,7 @@ func measureRedis(ctx context.Context, dir string, turns int, scale float64) err
 	bar.Figure("redis-rdb-and-start", bar.Median(rdb), "s")
 	bar.AtLeast("redis-over-migrate", bar.Median(migrate)/bar.Median(ours), "x", redisOverMigrate)
 	bar.AtMost("redis-to-rdb", bar.Median(ours)/bar.Median(rdb), "x", redisOverRDB)
+	bar.Figure("redis-longest-stop-of-an-idle-server", bar.Median(idleStops), "ms")
 	bar.AtMost("redis-longest-stop", bar.Median(stops), "ms", redisStop)
 	return nil
 }
