@@ -299,11 +299,6 @@ func (r *schemaReader) mark() error {
 	return err
 }
 
-// empty says that a copy would overwrite nothing.
-func (s *schema) empty() bool {
-	return len(s.Tables)+len(s.Views)+len(s.Routines)+len(s.Triggers)+len(s.Events)+len(s.Sequences) == 0
-}
-
 func (s *schema) table(name string) *table {
 	for _, t := range s.Tables {
 		if t.Name == name {
