@@ -135,23 +135,29 @@ func (r *Reconciler) reached() func(traffic.Point) {
 	return func(point traffic.Point) { r.Reached(string(point)) }
 }
 
-// keep writes evidence now and then.
+// keep writes evidence now and then, and soon after the migration has come to
+// rest: that is when people ask for it.
 func (r *Reconciler) keep(ctx context.Context, journal *migration.Journal, events *migration.Events) {
-	wait := keepEvery
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	due, rested := time.Now().Add(keepEvery), false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-look.C:
 		}
-		if events.Waiting() == 0 {
+		object := journal.Object()
+		rests := migration.Phase(object).Rests()
+		soon := rests && !rested
+		if rested = rests; events.Waiting() == 0 || !soon && time.Now().Before(due) {
 			continue
 		}
-		size, err := migration.Keep(ctx, r.Client, journal.Object(), events)
+		size, err := migration.Keep(ctx, r.Client, object, events)
 		if err != nil && ctx.Err() == nil {
 			ctrl.LoggerFrom(ctx).Error(err, "keeping evidence")
 		}
-		wait = keepEvery + time.Duration(r.runs.count())*keepShare + time.Duration(size)*keepSlower
+		due = time.Now().Add(keepEvery + time.Duration(r.runs.count())*keepShare + time.Duration(size)*keepSlower)
 	}
 }
 
