@@ -119,8 +119,8 @@ kill -INT $office && wait $office
 chapter "The move, under load: a bad version goes back by itself"
 visitors 80 "$old/load.json"
 visitors=$!
-run landfall deploy lamps --set lamps=2 -m "stock on product pages"
 run landfall migrate plan -f "$old/migration.yaml"
+run landfall deploy lamps --set lamps=2 -m "stock on product pages"
 expect 1 landfall migrate start -f "$old/migration.yaml" -w
 run landfall migrate history shop
 

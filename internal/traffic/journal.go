@@ -24,6 +24,11 @@ const (
 	Finished         Phase = "Finished"
 )
 
+// Rests tells whether a migration goes nowhere by itself in this phase.
+func (p Phase) Rests() bool {
+	return p == Paused || p == Completed || p == Reverted || p == Finished
+}
+
 // Progress is the journal of a migration: all that must survive a crash. What
 // can be read from the world again, weights above all, is not believed from
 // here. It is a value: Next gives a new one and leaves the old one as it was.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,22 +62,48 @@ func history(ctx context.Context, c *command.Context, name string, flags history
 	})
 }
 
-// attempt reads the evidence of one attempt, and of all.
-func attempt(ctx context.Context, c *command.Context, name string, number int64) (*v1alpha1.Migration, migration.Kept, []migration.Kept, error) {
+// keptWithin is how long the evidence of what has just come to rest is waited
+// for.
+const keptWithin = 5 * time.Second
+
+// attempt reads the evidence of one attempt, and of all. The last one's is
+// complete if it has come to rest.
+func attempt(ctx context.Context, c *command.Context, name string, number int64) (m *v1alpha1.Migration, kept migration.Kept, all []migration.Kept, err error) {
+	for began := c.Clock(); ; {
+		m, kept, all, err = attemptNow(ctx, c, name, number)
+		phase := traffic.Pending
+		if m != nil {
+			phase = migration.Phase(m)
+		}
+		complete := err == nil && (kept.Attempt != migration.Attempt(m) || kept.Progress.Phase == phase)
+		if complete || !phase.Rests() || c.Clock().Sub(began) > keptWithin {
+			return m, kept, all, err
+		}
+		select {
+		case <-ctx.Done():
+			return m, kept, all, ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// attemptNow reads what is kept by now. The migration is given with an error,
+// too, if there is one.
+func attemptNow(ctx context.Context, c *command.Context, name string, number int64) (*v1alpha1.Migration, migration.Kept, []migration.Kept, error) {
 	m, err := read(ctx, c, name)
 	if err != nil {
 		return nil, migration.Kept{}, nil, err
 	}
 	cl, err := c.Client()
 	if err != nil {
-		return nil, migration.Kept{}, nil, err
+		return m, migration.Kept{}, nil, err
 	}
 	all, err := migration.Evidence(ctx, cl, m)
 	if err != nil {
-		return nil, migration.Kept{}, nil, command.Explain(err)
+		return m, migration.Kept{}, nil, command.Explain(err)
 	}
 	if len(all) == 0 {
-		return nil, migration.Kept{}, nil, fault.New(fault.NotFound, "It is kept some seconds after it began, and as long as the migration.", "migration %s has no evidence yet", name)
+		return m, migration.Kept{}, nil, fault.New(fault.NotFound, "It is kept some seconds after it began, and as long as the migration.", "migration %s has no evidence yet", name)
 	}
 	for _, kept := range all {
 		if kept.Attempt == number || number == 0 && kept.Attempt == all[len(all)-1].Attempt {

@@ -168,12 +168,12 @@ func (r *rehearsal) broken(ctx context.Context, step progress.Step) (at time.Tim
 	}
 	step.Update("reaching step %d", r.flags.step)
 	m, err := r.until(ctx, func(m *v1alpha1.Migration, p traffic.Progress) bool {
-		return rests(p.Phase) || p.Step == r.flags.step-1 && p.Phase == traffic.Holding
+		return p.Phase.Rests() || p.Step == r.flags.step-1 && p.Phase == traffic.Holding
 	})
 	if err != nil {
 		return at, record, err
 	}
-	if phase := migration.Phase(m); rests(phase) {
+	if phase := migration.Phase(m); phase.Rests() {
 		return at, record, fault.New(fault.Failed, fmt.Sprintf("`landfall migrate history %s` tells why.", m.Name), "migration %s was %s before its new side was broken: %s", m.Name, phase, m.Status.Reason)
 	}
 	step.Update("breaking %s", m.Spec.To.Name)
@@ -181,7 +181,7 @@ func (r *rehearsal) broken(ctx context.Context, step progress.Step) (at time.Tim
 	broke := r.shell(ctx, r.flags.breaks)
 	if broke == nil {
 		step.Update("waiting for the way back")
-		m, err = r.until(ctx, func(_ *v1alpha1.Migration, p traffic.Progress) bool { return rests(p.Phase) })
+		m, err = r.until(ctx, func(_ *v1alpha1.Migration, p traffic.Progress) bool { return p.Phase.Rests() })
 	}
 	if mended := r.shell(context.WithoutCancel(ctx), r.flags.mends); broke == nil {
 		broke = mended
@@ -207,7 +207,7 @@ func (r *rehearsal) whole(ctx context.Context, step progress.Step) (record repor
 	}
 	for {
 		m, err := r.until(ctx, func(_ *v1alpha1.Migration, p traffic.Progress) bool {
-			return rests(p.Phase) || p.Phase == traffic.AwaitingApproval
+			return p.Phase.Rests() || p.Phase == traffic.AwaitingApproval
 		})
 		if err != nil {
 			return record, err
@@ -265,11 +265,6 @@ func (r *rehearsal) begin(ctx context.Context) error {
 
 // over: a new attempt may begin.
 func over(p traffic.Phase) bool { return p == traffic.Reverted || p == traffic.Finished }
-
-// rests: the attempt goes nowhere by itself any more.
-func rests(p traffic.Phase) bool {
-	return p == traffic.Completed || p == traffic.Paused || over(p)
-}
 
 // until waits for the attempt to be as wanted. What takes longer than its hold
 // and the patience is an error: a rehearsal must not wait for ever.
