@@ -8,15 +8,16 @@ func (w *worker) canPassStrings() bool {
 	return !w.copier.source.cluster && w.copier.source.tellsExpiry() && w.copier.target.version >= 6.2
 }
 
-// passStrings moves the strings among keys and gives the others. One MGET
+// passStrings gathers the strings among keys for the target, and gives where
+// answers are to come from, and the other keys. One MGET
 // tells strings, which it gives, from other types, which it gives as nothing.
 // For both servers that is a third of the work of DUMP and RESTORE, which
 // compress each value and sum it up.
-func (w *worker) passStrings(ctx context.Context, keys [][]byte) (others [][]byte, err error) {
+func (w *worker) passStrings(ctx context.Context, keys [][]byte) (set []*wire, others [][]byte, err error) {
 	source := w.copier.source
 	from, err := w.source.of(ctx, keys[0])
 	if err != nil {
-		return nil, source.failed("connecting to", err)
+		return nil, nil, source.failed("connecting to", err)
 	}
 	for _, key := range keys {
 		askExpiry(from, source, key)
@@ -27,29 +28,28 @@ func (w *worker) passStrings(ctx context.Context, keys [][]byte) (others [][]byt
 		from.arg(key)
 	}
 	if err := from.flush(); err != nil {
-		return nil, source.failed("reading from", err)
+		return nil, nil, source.failed("reading from", err)
 	}
 	w.expiries = w.expiries[:0]
 	for range keys {
 		expiry, err := readExpiry(from, source)
 		if err != nil {
-			return nil, source.failed("reading the expiry of keys of", err)
+			return nil, nil, source.failed("reading the expiry of keys of", err)
 		}
 		w.expiries = append(w.expiries, expiry)
 	}
 	if n, err := from.array(); err != nil || n != len(keys) {
-		return nil, source.failed("reading strings from", unlessNil(err, "%d values came for %d keys", n, len(keys)))
+		return nil, nil, source.failed("reading strings from", unlessNil(err, "%d values came for %d keys", n, len(keys)))
 	}
 	return w.setStrings(ctx, from, keys)
 }
 
 // setStrings moves each value on as it comes.
-func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte) (others [][]byte, err error) {
-	var sentTo []*wire
+func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte) (set []*wire, others [][]byte, err error) {
 	for i, key := range keys {
 		length, err := from.bulkHeader()
 		if err != nil {
-			return nil, w.copier.source.failedKey("reading", key, err)
+			return nil, nil, w.copier.source.failedKey("reading", key, err)
 		}
 		if length < 0 {
 			others = append(others, key)
@@ -58,26 +58,18 @@ func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte) (oth
 		w.name = w.scope.toTarget(w.name[:0], key)
 		to, err := w.target.of(ctx, w.name)
 		if err != nil {
-			return nil, w.copier.target.failed("connecting to", err)
+			return nil, nil, w.copier.target.failed("connecting to", err)
 		}
-		if err := set(to, w.name, from, length, w.expiries[i]); err != nil {
-			return nil, w.copier.source.failedKey("reading", key, err)
+		if err := setFrom(to, w.name, from, length, w.expiries[i]); err != nil {
+			return nil, nil, w.copier.source.failedKey("reading", key, err)
 		}
-		sentTo = append(sentTo, to)
+		set = append(set, to)
 	}
-	if err := w.target.flush(); err != nil {
-		return nil, w.copier.target.failed("writing to", err)
-	}
-	for _, to := range sentTo {
-		if err := to.ok(); err != nil {
-			return nil, w.copier.target.failed("writing to", err)
-		}
-	}
-	return others, nil
+	return set, others, nil
 }
 
-// set gathers a SET whose value comes from another connection.
-func set(to *wire, key []byte, from *wire, length int, expiry int64) error {
+// setFrom gathers a SET whose value comes from another connection.
+func setFrom(to *wire, key []byte, from *wire, length int, expiry int64) error {
 	if expiry < 0 {
 		to.begin(3)
 	} else {

@@ -127,25 +127,31 @@ func (w *worker) mask(key []byte) (datacopy.ValueMask, error) {
 // pass moves keys from server to server without looking into them. It gives
 // those whose payload the target does not know.
 func (w *worker) pass(ctx context.Context, keys [][]byte) (unknown [][]byte, err error) {
+	var set []*wire
 	if w.canPassStrings() {
-		if keys, err = w.passStrings(ctx, keys); err != nil || len(keys) == 0 {
+		if set, keys, err = w.passStrings(ctx, keys); err != nil {
 			return nil, err
 		}
 	}
-	return w.passPayloads(ctx, keys)
-}
-
-// passPayloads moves keys as DUMP payloads.
-func (w *worker) passPayloads(ctx context.Context, keys [][]byte) (unknown [][]byte, err error) {
 	asked, err := w.ask(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	sentTo, err := w.restore(ctx, keys, asked)
+	restored, err := w.restore(ctx, keys, asked)
 	if err != nil {
 		return nil, err
 	}
-	for i, to := range sentTo {
+	for _, to := range set {
+		if err := to.ok(); err != nil {
+			return nil, w.copier.target.failed("writing to", err)
+		}
+	}
+	return w.restoredAll(keys, restored)
+}
+
+// restoredAll reads the answers to RESTORE.
+func (w *worker) restoredAll(keys [][]byte, restored []*wire) (unknown [][]byte, err error) {
+	for i, to := range restored {
 		if to == nil {
 			continue
 		}
@@ -157,7 +163,7 @@ func (w *worker) passPayloads(ctx context.Context, keys [][]byte) (unknown [][]b
 			return nil, w.copier.target.failedKey("writing", w.scope.toTarget(nil, keys[i]), err)
 		}
 	}
-	if len(unknown) == len(keys) {
+	if len(unknown) > 0 && len(unknown) == len(keys) {
 		w.byType.Store(true)
 	}
 	return unknown, nil
