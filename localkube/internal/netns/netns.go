@@ -35,6 +35,9 @@ func Ensure(name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making network namespace %s: %w", name, err)
 	}
+	if err := share(); err != nil {
+		return fmt.Errorf("making network namespace %s: %w", name, err)
+	}
 	if err := os.WriteFile(Path(name), nil, 0o444); err != nil {
 		return fmt.Errorf("making network namespace %s: %w", name, err)
 	}
@@ -43,6 +46,22 @@ func Ensure(name string) error {
 		return fmt.Errorf("making network namespace %s: %w", name, err)
 	}
 	return Do(name, func() error { return setUp("lo") })
+}
+
+// share makes the folder a shared mount of its own, as `ip netns add` does. If
+// that came later, it would mount the folder over itself, and what lies below
+// could no longer be removed.
+func share() error {
+	err := unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // it is no mount yet
+		if err = unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("sharing %s: %w", dir, err)
+	}
+	return nil
 }
 
 // bindNew makes a namespace and keeps it alive by a mount on path. It uses a

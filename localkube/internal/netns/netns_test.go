@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -232,5 +233,22 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Somebody uses ip netns for the first time while a cluster runs.
+func TestIPNetnsBesideOurs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root: network namespaces need it")
+	}
+	ours, theirs := fmt.Sprintf("lktest-%d-ours", os.Getpid()), fmt.Sprintf("lktest-%d-theirs", os.Getpid())
+	must(t, Ensure(ours))
+	if out, err := exec.Command("ip", "netns", "add", theirs).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", theirs).Run() })
+	must(t, Remove(ours))
+	if _, err := os.Stat(Path(ours)); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", Path(ours), err)
 	}
 }
