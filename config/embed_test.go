@@ -14,7 +14,7 @@ func TestEveryKindIsDefined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"baselines.landfall.dev", "blueprints.landfall.dev", "clusters.landfall.dev", "environments.landfall.dev", "releases.landfall.dev"}
+	want := []string{"baselines.landfall.dev", "blueprints.landfall.dev", "clusters.landfall.dev", "datacopies.landfall.dev", "environments.landfall.dev", "migrations.landfall.dev", "releases.landfall.dev"}
 	if diff := cmp.Diff(want, names(crds, "CustomResourceDefinition")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
