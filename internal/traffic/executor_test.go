@@ -227,3 +227,25 @@ func TestAnAnswerThatLagsIsNoReasonToWriteAtOnceAgain(t *testing.T) {
 		}
 	})
 }
+
+// A new side that comes up is not kept waiting for as long as one that is well
+// is believed to be.
+func TestANewSideThatComesUpGetsItsTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(shop())
+		r.router.set(func(s *simulated) {
+			s.health = map[Side]Health{Old: {Known: true, Healthy: true}, New: {Known: true, Reason: "0 of 1 servers are up"}}
+		})
+		done := r.run(t)
+		time.Sleep(3 * time.Second)
+		if r.router.highest() != None {
+			t.Fatalf("a side that is down has %d %%", r.router.highest())
+		}
+		r.router.set(func(s *simulated) { s.health[New] = Health{Known: true, Healthy: true} })
+		time.Sleep(3 * time.Second)
+		if r.router.highest() != 5 {
+			t.Errorf("3s after it came up the new side has %d %%, want 5 %%", r.router.highest())
+		}
+		<-done
+	})
+}

@@ -21,7 +21,9 @@ const (
 	// Health of the sides is asked for now and then, and before a raise unless
 	// it is fresh.
 	healthEvery = 30 * time.Second
-	healthLasts = 10 * time.Second
+	// unhealthyEvery is for a new side that is waited for.
+	unhealthyEvery = 2 * time.Second
+	healthLasts    = 10 * time.Second
 	// A return is tried again after returnBackoff at most, and is not kept waiting
 	// by a router that takes long to be read.
 	returnBackoff     = 100 * time.Millisecond
@@ -381,7 +383,7 @@ func (r *run) look(ctx context.Context) {
 		event.Took, r.written = r.Now().Sub(r.written), time.Time{}
 	}
 	r.record(event)
-	if !IsUrgent(ctx) && r.Now().Sub(r.askedHealth).Abs() >= max(healthEvery, r.d.Interval) {
+	if !IsUrgent(ctx) && r.Now().Sub(r.askedHealth).Abs() >= r.healthAfter() {
 		r.askHealth(ctx)
 	}
 }
@@ -392,6 +394,15 @@ func (r *run) wantedSeen(state State) Weight {
 		return r.p.Wanted
 	}
 	return -1
+}
+
+// healthAfter is how long the sides' health is believed: for less where the new
+// side's is what keeps the migration from going on.
+func (r *run) healthAfter() time.Duration {
+	if fresh := r.world.Health[New]; fresh.Known && !fresh.Healthy {
+		return max(unhealthyEvery, r.d.Interval)
+	}
+	return max(healthEvery, r.d.Interval)
 }
 
 func (r *run) askHealth(ctx context.Context) {
