@@ -129,7 +129,7 @@ run landfall rollback lamps -m "stock is not there yet"
 run landfall migrate start -f "$old/migration.yaml" -w
 run landfall migrate status shop
 kill -INT $visitors && wait $visitors
-run landfall migrate evidence shop -f "$old/evidence.html"
+run landfall migrate evidence shop -f "$old/evidence.html" --load "$old/load.json"
 run grep -m4 -E '"(requests|answered|errors|lost)"' "$old/load.json"
 
 chapter "The shop's images, built without Docker"

@@ -3,6 +3,7 @@ package migrate
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/evidence"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/load"
 	"github.com/landfall-dev/landfall/internal/migration"
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
@@ -152,7 +154,7 @@ func withRemarks(d *traffic.Decision) string {
 
 type evidenceFlags struct {
 	historyFlags
-	file string
+	file, load string
 }
 
 func newEvidence(c *command.Context) *cobra.Command {
@@ -165,13 +167,18 @@ readings of guards, decisions with their reasons, people's words, figures. The
 page is one file that needs nothing else. By the file's name it is HTML (.html),
 Markdown (.md) or JSON (.json); without a file it is Markdown on the output.`,
 		Example: `  landfall migrate evidence shop -f shop.html
-  landfall migrate evidence shop -o json`,
+  landfall migrate evidence shop -o json
+
+  # with what visitors met, as a load that ran meanwhile counted it
+  landfall load https://shop.example --rate 100 --step 0 -o json > load.json
+  landfall migrate evidence shop -f shop.html --load load.json`,
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: complete(c),
 		RunE:              func(cmd *cobra.Command, args []string) error { return writeEvidence(cmd.Context(), c, args[0], flags) },
 	}
 	flags.addTo(cmd)
 	cmd.Flags().StringVarP(&flags.file, "file", "f", "", "`file` to write")
+	cmd.Flags().StringVar(&flags.load, "load", "", "`file` with the JSON of a landfall load that ran meanwhile: its requests go onto the page, lost ones above all")
 	return cmd
 }
 
@@ -181,6 +188,9 @@ func writeEvidence(ctx context.Context, c *command.Context, name string, flags e
 		return err
 	}
 	document := report.Migration(kept.Record)
+	if err := addLoad(&document, flags.load); err != nil {
+		return err
+	}
 	if flags.file == "" {
 		return c.Print(document, document.WriteMarkdown)
 	}
@@ -192,6 +202,25 @@ func writeEvidence(ctx context.Context, c *command.Context, name string, flags e
 		return fault.Wrap(fault.Failed, fmt.Errorf("writing the evidence: %w", err), "")
 	}
 	fmt.Fprintf(c.Err, "wrote %s\n", flags.file)
+	return nil
+}
+
+// addLoad adds what a load counted while the migration ran.
+func addLoad(d *evidence.Document, file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, fmt.Errorf("reading the load: %w", err), "")
+	}
+	var summary load.Summary
+	if err := json.Unmarshal(text, &summary); err != nil || summary.Started.IsZero() {
+		return fault.New(fault.Invalid, "Write it with: landfall load … -o json > "+file, "reading the load: %s is not what landfall load -o json writes", file)
+	}
+	figures, sections := summary.Evidence()
+	d.Figures = append(d.Figures, figures...)
+	d.Sections = append(sections, d.Sections...)
 	return nil
 }
 
