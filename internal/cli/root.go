@@ -71,7 +71,7 @@ func Main(ctx context.Context, c *command.Context, args []string) int {
 func NewRoot(c *command.Context) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "landfall",
-		Short:         "Environments on Kubernetes: create, deploy, roll back, read logs, destroy",
+		Short:         "Move running services to Kubernetes, prove that nothing was lost, and give every team environments",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          command.Args(cobra.NoArgs),
