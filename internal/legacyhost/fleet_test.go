@@ -163,7 +163,7 @@ func TestCreatingAgainRepairs(t *testing.T) {
 		if _, err := m.Create(ctx, more); err == nil {
 			t.Skip("this machine was too fast to be interrupted")
 		}
-		if hosts := create(t, m, more); len(hosts) != 4 || !hosts["web3"].Running {
+		if hosts := create(t, m, more); len(hosts) != 5 || !hosts["web3"].Running {
 			t.Errorf("after the interruption: %v", hosts)
 		}
 	})
