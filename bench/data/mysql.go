@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
@@ -127,7 +129,9 @@ func setUpMySQL(ctx context.Context, dir string, scale float64) (*mysqlBench, er
 	}
 	for _, table := range mysqlTables {
 		file := filepath.Join(b.dir, table.name)
-		os.Remove(file)
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return b, err
+		}
 		if err := b.source.sql(ctx, "shop", "SELECT * INTO OUTFILE '"+file+"' FROM "+table.name); err != nil {
 			return b, err
 		}
@@ -160,7 +164,7 @@ func startMySQL(ctx context.Context, dir string) (*mysqlServer, error) {
 	}
 	s := &mysqlServer{dir: dir, port: port}
 	s.cmd = exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+dir, "--port="+port, "--bind-address=127.0.0.1",
-		"--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"), "--innodb-buffer-pool-size=1G", "--local-infile=1")
+		"--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"), "--innodb-buffer-pool-size=1G", "--local-infile=1") //nolint:noctx // it ends with the bench
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

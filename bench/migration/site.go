@@ -101,7 +101,7 @@ frontend site
 	if err := os.WriteFile(filepath.Join(s.dir, "state"), nil, 0o600); err != nil {
 		return err
 	}
-	s.proxy = exec.Command("haproxy", "-db", "-f", file)
+	s.proxy = exec.Command("haproxy", "-db", "-f", file) //nolint:noctx // it ends when the site is closed
 	s.proxy.Stderr = os.Stderr
 	if err := s.proxy.Start(); err != nil {
 		return fmt.Errorf("starting HAProxy (apt-get install haproxy): %w", err)

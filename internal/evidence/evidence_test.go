@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"io"
 	"math"
@@ -134,7 +135,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 		}
 		decoder := xml.NewDecoder(strings.NewReader("<svg" + picture))
 		for {
-			if _, err := decoder.Token(); err == io.EOF {
+			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("a picture is not well formed: %v", err)

@@ -101,7 +101,7 @@ func (c *client) ask(ctx context.Context, o Outcome) Outcome {
 	if err == nil {
 		o.Status, o.Side = response.StatusCode, c.options.Side(response.Header)
 		o.Bytes, err = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
+		_ = response.Body.Close() // it was read to its end, or the error says why not
 	}
 	o.Done = time.Now()
 	o.Resent = max(connections-1, 0)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +65,7 @@ func gatewayCRDs(t *testing.T) {
 	}
 	kubetest.Eventually(t, func() string { // discovery follows a little later
 		routes := &unstructured.UnstructuredList{}
-		routes.SetGroupVersionKind(gatewayv1.SchemeGroupVersion.WithKind("HTTPRouteList"))
+		routes.SetGroupVersionKind(schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "HTTPRouteList"})
 		if err := kubetest.Client(t, "kubetest").List(t.Context(), routes); err != nil {
 			return err.Error()
 		}
@@ -153,7 +154,7 @@ func startGateway(t *testing.T, c client.Client, namespace string) *gateway {
 // look takes the route up as it is now, and says so in its status.
 func (g *gateway) look(ctx context.Context) {
 	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"))
+	obj.SetGroupVersionKind(schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "HTTPRoute"})
 	if err := g.client.Get(ctx, g.key, obj); err != nil {
 		return
 	}
@@ -318,7 +319,7 @@ func routePair(t *testing.T) *traffictest.Pair {
 // editWeights does what kubectl edit does; against others it may lose.
 func editWeights(t *testing.T, c client.Client, key client.ObjectKey, w traffic.Weight) {
 	route := &unstructured.Unstructured{}
-	route.SetGroupVersionKind(gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute"))
+	route.SetGroupVersionKind(schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "HTTPRoute"})
 	if err := c.Get(t.Context(), key, route); err != nil {
 		t.Error(err)
 		return
@@ -396,7 +397,7 @@ func TestPatchThatLost(t *testing.T) {
 	if err := c.Create(t.Context(), route); err != nil {
 		t.Fatal(err)
 	}
-	kind := gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	kind := schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "HTTPRoute"}
 	for name, tt := range map[string]struct {
 		patch  string
 		causes bool

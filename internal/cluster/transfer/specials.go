@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -67,7 +66,7 @@ func set(u *unstructured.Unstructured, path ...any) bool {
 			continue
 		}
 		fields := &fieldpath.Set{}
-		if err := fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err == nil && fields.Has(wanted) {
+		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err == nil && fields.Has(wanted) {
 			return true
 		}
 	}

@@ -78,7 +78,7 @@ func (r *Reconciler) side(ctx context.Context, project string, asked v1alpha1.Da
 		}
 		address, err := datacopy.ParseAddress(string(secret.Data[store.KeyURL]))
 		if err != nil {
-			return side{}, fmt.Errorf("Secret %s: %w", asked.Secret, err)
+			return side{}, fmt.Errorf("reading Secret %s: %w", asked.Secret, err)
 		}
 		return side{name: "secret/" + asked.Secret, stage: asked.Stage, stores: []located{{kind: string(address.Kind()), address: string(secret.Data[store.KeyURL])}}}, nil
 	}

@@ -65,7 +65,7 @@ func (c *copier) notifies(ctx context.Context) error {
 	for _, node := range c.source.layout.Load().nodes {
 		client := redis.NewClient(c.source.options(node, 0))
 		found, err := client.ConfigGet(ctx, "notify-keyspace-events").Result()
-		client.Close()
+		_ = client.Close()
 		if err != nil {
 			return c.source.failed("asking whether it tells of changes:", err)
 		}
@@ -325,7 +325,7 @@ func (f *follower) pause(ctx context.Context, command ...any) error {
 	for _, node := range f.source.layout.Load().nodes {
 		client := redis.NewClient(f.source.options(node, 0))
 		err := client.Do(ctx, command...).Err()
-		client.Close()
+		_ = client.Close()
 		if err != nil {
 			return f.source.failed(fmt.Sprintf("sending %v to", command[:2]), err)
 		}

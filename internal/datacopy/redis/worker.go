@@ -82,7 +82,7 @@ func (w *worker) send(ctx context.Context, keys [][]byte, large bool) error {
 	}
 	switch {
 	case large || w.byType.Load():
-		masked, plain = keys, nil
+		masked = keys
 	case len(plain) > 0:
 		unknown, err := w.pass(ctx, plain)
 		if err != nil {

@@ -3,6 +3,7 @@ package s3
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -75,7 +76,7 @@ func etagOf(contents io.Reader, partSize int64) (etag string, size int64, err er
 			all.Write(part.Sum(nil))
 			parts++
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return fmt.Sprintf("%x-%d", all.Sum(nil), parts), size, nil
 		}
 		if err != nil {

@@ -70,10 +70,10 @@ func TestFindsAndMirrorsEveryDifference(t *testing.T) {
 // front passes requests on to a server, but for those that it answers itself.
 func front(t *testing.T, behind *server, answer func(http.ResponseWriter, *http.Request) bool) *server {
 	t.Helper()
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: behind.url.Host})
-	// The signature names the host that was asked.
-	director := proxy.Director
-	proxy.Director = func(r *http.Request) { host := r.Host; director(r); r.Host = host }
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: behind.url.Host})
+		r.Out.Host = r.In.Host // the signature names the host that was asked
+	}}
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !answer(w, r) {
 			proxy.ServeHTTP(w, r)

@@ -157,7 +157,7 @@ func (c *copier) put(ctx context.Context, o *object, p *properties, body io.Read
 	out, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key), Body: body, ContentLength: aws.Int64(size),
 		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
-		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires, //nolint:staticcheck // kept as it is
+		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires,
 		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
 	}, unsigned)
 	if err != nil {
@@ -352,7 +352,7 @@ func (c *copier) beginParts(ctx context.Context, o *object) (*s3.CreateMultipart
 	upload, err := c.to.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key),
 		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
-		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires, //nolint:staticcheck // kept as it is
+		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires,
 		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ package awstest
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -183,8 +184,8 @@ type errorDocument struct {
 func respond(w http.ResponseWriter, namespace string, answer any, err error, garbled bool) {
 	status := http.StatusOK
 	if err != nil {
-		f, ok := err.(*failure)
-		if !ok {
+		var f *failure
+		if !errors.As(err, &f) {
 			f = &failure{http.StatusInternalServerError, "InternalFailure", err.Error()}
 		}
 		status, answer = f.status, errorDocument{Type: "Sender", Code: f.code, Message: f.message, Request: "00000000-0000-0000-0000-000000000000"}

@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	httpRoute      = gatewayv1.SchemeGroupVersion.WithKind("HTTPRoute")
+	httpRoute      = schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1", Kind: "HTTPRoute"}
 	referenceGrant = schema.GroupVersionKind{Group: gatewayv1.GroupName, Version: "v1beta1", Kind: "ReferenceGrant"}
 	service        = schema.GroupVersionKind{Version: "v1", Kind: "Service"}
 	endpointSlice  = schema.GroupVersionKind{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"}
