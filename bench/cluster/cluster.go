@@ -63,7 +63,8 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if c.Landfall, err = filepath.Abs(o.Landfall); err != nil {
 		return c, err
 	}
-	if c.Dir, err = os.MkdirTemp("", "landfall-"+o.Name+"-"); err != nil {
+	// Short: the path of a socket may have 100 characters.
+	if c.Dir, err = os.MkdirTemp("", "lfb"); err != nil {
 		return c, fmt.Errorf("making a folder to work in: %w", err)
 	}
 	c.Kubeconfig = filepath.Join(c.Dir, "kubeconfig")
