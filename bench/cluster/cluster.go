@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +29,8 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/localcluster"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 // Options of a Cluster.
@@ -149,11 +150,11 @@ func (c *Cluster) Create(ctx context.Context, object client.Object) error {
 
 // Serve runs the controllers until the cluster is closed.
 func (c *Cluster) Serve(args ...string) error {
-	port, err := FreePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := "127.0.0.1:" + port
 	c.metrics = "http://" + address + "/metrics"
 	output, err := os.Create(filepath.Join(c.Dir, "serve.log"))
 	if err != nil {
@@ -180,14 +181,4 @@ func (c *Cluster) Command(ctx context.Context, program string, args ...string) *
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "LANDFALL_LOCAL_DIR="+c.localDir())
 	return cmd
-}
-
-// FreePort is a port of this machine that nothing listens on.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

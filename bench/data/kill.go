@@ -65,16 +65,11 @@ func killMySQL(ctx context.Context, dir string, scale float64) error {
 }
 
 func killRedis(ctx context.Context, dir string, scale float64) error {
-	source, err := startRedisServer(ctx, filepath.Join(dir, "redis-source"))
+	source, target, stop, err := startRedisPair(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer source.stop()
-	target, err := startRedisServer(ctx, filepath.Join(dir, "redis-target"))
-	if err != nil {
-		return err
-	}
-	defer target.stop()
+	defer stop()
 	if err := source.fill(ctx, int(redisKeys*scale)); err != nil {
 		return err
 	}

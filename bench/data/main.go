@@ -13,12 +13,10 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log"
 	"os"
-	"os/signal"
-	"slices"
-	"strings"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
@@ -37,11 +35,7 @@ func main() {
 	flag.StringVar(&program, "landfall", "bin/landfall", "the program that is killed")
 	flag.StringVar(&o.dir, "dir", "", "where servers keep their data; a temporary folder by default")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		log.Fatal(err)
-	}
+	harness.Main("bench-data", func(ctx context.Context) error { return run(ctx, o) })
 }
 
 func run(ctx context.Context, o options) error {
@@ -53,20 +47,8 @@ func run(ctx context.Context, o options) error {
 		defer os.RemoveAll(dir)
 		o.dir = dir
 	}
-	parts := []struct {
-		name    string
-		measure func(context.Context, string, int, float64) error
-	}{
-		{"mysql", measureMySQL}, {"redis", measureRedis}, {"s3", measureS3}, {"kill", measureKills},
+	part := func(name string, measure func(context.Context, string, int, float64) error) harness.Part {
+		return harness.Part{Name: name, Measure: func(ctx context.Context) error { return measure(ctx, o.dir, o.turns, o.scale) }}
 	}
-	for _, part := range parts {
-		if !slices.Contains(strings.Split(o.parts, ","), part.name) {
-			continue
-		}
-		log.Print("measuring ", part.name)
-		if err := part.measure(ctx, o.dir, o.turns, o.scale); err != nil {
-			return fmt.Errorf("measuring %s: %w", part.name, err)
-		}
-	}
-	return nil
+	return harness.Run(ctx, harness.Only(o.parts), part("mysql", measureMySQL), part("redis", measureRedis), part("s3", measureS3), part("kill", measureKills))
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/landfall-dev/landfall/bench/bar"
 	"github.com/landfall-dev/landfall/internal/datacopy"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 // Goals for MySQL and MariaDB.
@@ -158,7 +160,7 @@ func startMySQL(ctx context.Context, dir string) (*mysqlServer, error) {
 	if out, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("preparing MariaDB: %w: %s", err, out)
 	}
-	port, err := freePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/landfall-dev/landfall/bench/bar"
 	"github.com/landfall-dev/landfall/internal/datacopy"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 // Goals for Redis.
@@ -40,16 +42,11 @@ type redisServer struct {
 // with MIGRATE in batches of 100, and as an RDB file that a server starts from,
 // in turn.
 func measureRedis(ctx context.Context, dir string, turns int, scale float64) error {
-	source, err := startRedisServer(ctx, filepath.Join(dir, "redis-source"))
+	source, target, stop, err := startRedisPair(ctx, dir)
 	if err != nil {
 		return err
 	}
-	defer source.stop()
-	target, err := startRedisServer(ctx, filepath.Join(dir, "redis-target"))
-	if err != nil {
-		return err
-	}
-	defer target.stop()
+	defer stop()
 	// What a server that nobody copies waits for is the machine, not the copy.
 	idle, err := startRedisServer(ctx, filepath.Join(dir, "redis-idle"))
 	if err != nil {
@@ -97,11 +94,22 @@ func measureRedis(ctx context.Context, dir string, turns int, scale float64) err
 }
 
 // startRedisServer starts a server in a folder, from the dump that is there.
+func startRedisPair(ctx context.Context, dir string) (source, target *redisServer, stop func(), err error) {
+	if source, err = startRedisServer(ctx, filepath.Join(dir, "redis-source")); err != nil {
+		return nil, nil, nil, err
+	}
+	if target, err = startRedisServer(ctx, filepath.Join(dir, "redis-target")); err != nil {
+		source.stop()
+		return nil, nil, nil, err
+	}
+	return source, target, func() { target.stop(); source.stop() }, nil
+}
+
 func startRedisServer(ctx context.Context, dir string) (*redisServer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ import (
 
 	"github.com/landfall-dev/landfall/bench/bar"
 	"github.com/landfall-dev/landfall/internal/datacopy"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 // Goals for S3.
@@ -223,7 +225,7 @@ func (b *s3Bench) check(ctx context.Context, server *s3Server, bucket string) er
 }
 
 func startMinIO(ctx context.Context, program, dir string) (*s3Server, error) {
-	port, err := freePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}

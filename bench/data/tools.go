@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,15 +46,4 @@ func (t tool) find(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("building %s: %w: %s", t.name, err, out)
 	}
 	return program, nil
-}
-
-// freePort gives a port of 127.0.0.1 that nothing listened on just now.
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
 }

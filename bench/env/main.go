@@ -16,16 +16,12 @@ import (
 	"cmp"
 	"context"
 	"flag"
-	"fmt"
 	"log"
-	"os"
-	"os/signal"
-	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
@@ -47,13 +43,7 @@ func main() {
 	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, opts); err != nil {
-		log.Print("bench-env: ", err)
-		stop()
-		os.Exit(3)
-	}
+	harness.Main("bench-env", func(ctx context.Context) error { return run(ctx, opts) })
 }
 
 func run(ctx context.Context, opts options) (err error) {
@@ -64,23 +54,7 @@ func run(ctx context.Context, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	parts := []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"create", b.measureCreate},
-		{"rollback", b.measureRollback},
-		{"scale", b.measureScale},
-	}
-	wanted := strings.Split(opts.parts, ",")
-	for _, part := range parts {
-		if !slices.Contains(wanted, part.name) {
-			continue
-		}
-		log.Print("measuring ", part.name)
-		if err := part.run(ctx); err != nil {
-			return fmt.Errorf("measuring %s: %w", part.name, err)
-		}
-	}
-	return nil
+	return harness.Run(ctx, harness.Only(opts.parts),
+		harness.Part{Name: "create", Measure: b.measureCreate}, harness.Part{Name: "rollback", Measure: b.measureRollback},
+		harness.Part{Name: "scale", Measure: b.measureScale})
 }

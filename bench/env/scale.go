@@ -21,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 const (
@@ -85,7 +87,7 @@ func (b *bench) reportRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sleep(ctx, rest); err != nil {
+	if err := harness.Sleep(ctx, rest); err != nil {
 		return err
 	}
 	after, err := b.Usage(ctx)
@@ -136,7 +138,7 @@ func (b *bench) waitReady(ctx context.Context, prefix string, n int) (int, error
 			log.Printf("%d of %d ready", ready, n)
 			last = ready
 		}
-		if err := sleep(ctx, 2*time.Second); err != nil {
+		if err := harness.Sleep(ctx, 2*time.Second); err != nil {
 			return ready, err
 		}
 	}
@@ -267,13 +269,4 @@ func (b *bench) createSimulatedNode(ctx context.Context, name string) error {
 	node.Labels = map[string]string{corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64"}
 	node.Status.Capacity, node.Status.Allocatable = capacity, capacity
 	return b.Client.Create(ctx, node)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -10,14 +10,13 @@ import (
 	"fmt"
 	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
@@ -41,13 +40,7 @@ func main() {
 	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, opts); err != nil {
-		log.Print("bench-logs: ", err)
-		stop()
-		os.Exit(3)
-	}
+	harness.Main("bench-logs", func(ctx context.Context) error { return run(ctx, opts) })
 }
 
 func run(ctx context.Context, opts options) (err error) {

@@ -12,12 +12,9 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log"
-	"os"
-	"os/signal"
-	"slices"
-	"strings"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
@@ -37,28 +34,12 @@ func main() {
 	flag.IntVar(&o.many, "many", 200, "migrations at once")
 	flag.StringVar(&o.landfall, "landfall", "bin/landfall", "the program under test, for part many")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		log.Fatal(err)
-	}
+	harness.Main("bench-migration", func(ctx context.Context) error { return run(ctx, o) })
 }
 
 func run(ctx context.Context, o options) error {
-	parts := []struct {
-		name    string
-		measure func(context.Context, options) error
-	}{
-		{"shift", shift}, {"react", react}, {"many", many},
+	part := func(name string, measure func(context.Context, options) error) harness.Part {
+		return harness.Part{Name: name, Measure: func(ctx context.Context) error { return measure(ctx, o) }}
 	}
-	for _, part := range parts {
-		if !slices.Contains(strings.Split(o.parts, ","), part.name) {
-			continue
-		}
-		log.Print("measuring ", part.name)
-		if err := part.measure(ctx, o); err != nil {
-			return fmt.Errorf("measuring %s: %w", part.name, err)
-		}
-	}
-	return nil
+	return harness.Run(ctx, harness.Only(o.parts), part("shift", shift), part("react", react), part("many", many))
 }

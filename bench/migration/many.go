@@ -10,12 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +23,8 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/bench/bar"
 	"github.com/landfall-dev/landfall/bench/cluster"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 const (
@@ -44,7 +44,7 @@ type crowd struct {
 	size  int
 	site  *httptest.Server
 	dir   string
-	proxy *exec.Cmd
+	proxy *os.Process
 
 	mu sync.Mutex
 	// asked is when each migration's guard asked, since watching began.
@@ -118,22 +118,15 @@ func (c *crowd) answer(w http.ResponseWriter, r *http.Request) {
 
 func (c *crowd) socket() string { return filepath.Join(c.dir, "s") }
 
-func (c *crowd) startProxy() error {
+func (c *crowd) startProxy() (err error) {
 	var config strings.Builder
 	address := strings.TrimPrefix(c.site.URL, "http://")
 	fmt.Fprintf(&config, "global\n\tstats socket %s mode 600 level admin\n\tserver-state-file %s/state\ndefaults\n\tmode http\n\ttimeout connect 2s\n\ttimeout client 10s\n\ttimeout server 10s\n\tload-server-state-from-file global\n", c.socket(), c.dir)
 	for i := range c.size {
 		fmt.Fprintf(&config, "backend b%d\n\tbalance roundrobin\n\tserver old1 %s weight 100\n\tserver new1 %s weight 0\n", i, address, address)
 	}
-	file := filepath.Join(c.dir, "haproxy.cfg")
-	if err := errors.Join(os.WriteFile(file, []byte(config.String()), 0o600), os.WriteFile(filepath.Join(c.dir, "state"), nil, 0o600)); err != nil {
-		return err
-	}
-	c.proxy = exec.Command("haproxy", "-q", "-db", "-f", file) //nolint:noctx // it ends when the bench does
-	if err := c.proxy.Start(); err != nil {
-		return fmt.Errorf("starting HAProxy (apt-get install haproxy): %w", err)
-	}
-	return nil
+	c.proxy, err = startHAProxy(c.dir, config.String())
+	return err
 }
 
 func (c *crowd) close() error {
@@ -141,10 +134,7 @@ func (c *crowd) close() error {
 	if c.Cluster != nil {
 		err = c.Close()
 	}
-	if c.proxy != nil && c.proxy.Process != nil {
-		_ = c.proxy.Process.Signal(syscall.SIGTERM)
-		_ = c.proxy.Wait()
-	}
+	endHAProxy(c.proxy)
 	c.site.Close()
 	return errors.Join(err, os.RemoveAll(c.dir))
 }
@@ -162,7 +152,7 @@ func (c *crowd) usage(ctx context.Context) (used, error) {
 		if err == nil || time.Since(start) > 30*time.Second {
 			return used{u, time.Now()}, err
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := harness.Sleep(ctx, 200*time.Millisecond); err != nil {
 			return used{}, err
 		}
 	}
@@ -212,7 +202,7 @@ func (c *crowd) allHold(ctx context.Context) error {
 		if time.Since(start) > 2*time.Minute {
 			return fmt.Errorf("%d of %d migrations hold after two minutes: %s", holding, c.size, other)
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := harness.Sleep(ctx, time.Second); err != nil {
 			return err
 		}
 	}
@@ -223,7 +213,7 @@ func (c *crowd) watch(ctx context.Context) error {
 	c.mu.Lock()
 	c.asked, c.watching = map[string][]time.Time{}, true
 	c.mu.Unlock()
-	err := sleep(ctx, watchedFor)
+	err := harness.Sleep(ctx, watchedFor)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watching = false
@@ -255,13 +245,4 @@ func (c *crowd) report(idle, before, after used) error {
 	bar.Exactly("migration-many-missed-intervals", float64(missed), "readings", 0)
 	bar.AtMost("migration-many-longest-interval", longest.Seconds()/manyInterval.Seconds(), "x", late)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

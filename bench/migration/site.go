@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 // sideHeader says which side answered.
@@ -30,7 +29,7 @@ type site struct {
 
 	sides []*httptest.Server
 	dir   string
-	proxy *exec.Cmd
+	proxy *os.Process
 }
 
 // newSite starts it. It is to be closed even with an error.
@@ -67,7 +66,7 @@ func (s *site) socket() string { return filepath.Join(s.dir, "s") }
 // startProxy writes the configuration as Landfall renders it, and starts
 // HAProxy.
 func (s *site) startProxy(ctx context.Context) error {
-	port, err := freePort()
+	port, err := harness.FreePort()
 	if err != nil {
 		return err
 	}
@@ -94,17 +93,8 @@ frontend site
 	default_backend shop
 %s
 `, s.socket(), filepath.Join(s.dir, "state"), port, backend)
-	file := filepath.Join(s.dir, "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if s.proxy, err = startHAProxy(s.dir, config); err != nil {
 		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.dir, "state"), nil, 0o600); err != nil {
-		return err
-	}
-	s.proxy = exec.Command("haproxy", "-db", "-f", file) //nolint:noctx // it ends when the site is closed
-	s.proxy.Stderr = os.Stderr
-	if err := s.proxy.Start(); err != nil {
-		return fmt.Errorf("starting HAProxy (apt-get install haproxy): %w", err)
 	}
 	return s.await(ctx)
 }
@@ -133,22 +123,9 @@ func (s *site) await(ctx context.Context) error {
 }
 
 func (s *site) close() {
-	if s.proxy != nil && s.proxy.Process != nil {
-		_ = s.proxy.Process.Signal(syscall.SIGTERM)
-		_ = s.proxy.Wait()
-	}
+	endHAProxy(s.proxy)
 	for _, side := range s.sides {
 		side.Close()
 	}
 	_ = os.RemoveAll(s.dir)
-}
-
-func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return port, err
 }

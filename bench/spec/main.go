@@ -8,13 +8,9 @@ import (
 	"cmp"
 	"context"
 	"flag"
-	"fmt"
 	"log"
-	"os"
-	"os/signal"
-	"slices"
-	"strings"
-	"syscall"
+
+	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
@@ -39,13 +35,7 @@ func main() {
 	flag.StringVar(&opts.skip, "skip", "", "parts to leave out: serverspec, goss, fleet, capture")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, opts); err != nil {
-		log.Print("bench-spec: ", err)
-		stop()
-		os.Exit(3)
-	}
+	harness.Main("bench-spec", func(ctx context.Context) error { return run(ctx, opts) })
 }
 
 func run(ctx context.Context, opts options) (err error) {
@@ -56,22 +46,7 @@ func run(ctx context.Context, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	parts := []struct {
-		name    string
-		measure func(context.Context) error
-	}{
-		{"capture", b.capture},
-		{"goss", b.againstGoss},
-		{"serverspec", b.againstServerspec},
-		{"fleet", b.fleet},
-	}
-	for _, part := range parts {
-		if slices.Contains(strings.Split(opts.skip, ","), part.name) {
-			continue
-		}
-		if err := part.measure(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
-	}
-	return nil
+	return harness.Run(ctx, harness.Without(opts.skip),
+		harness.Part{Name: "capture", Measure: b.capture}, harness.Part{Name: "goss", Measure: b.againstGoss},
+		harness.Part{Name: "serverspec", Measure: b.againstServerspec}, harness.Part{Name: "fleet", Measure: b.fleet})
 }
