@@ -52,7 +52,7 @@ be missing while it is under way.`,
 }
 
 func history(ctx context.Context, c *command.Context, name string, flags historyFlags) error {
-	_, kept, all, err := attempt(ctx, c, name, flags.attempt)
+	_, kept, all, err := attempt(ctx, c, name, flags.attempt, keptWithin)
 	if err != nil {
 		return err
 	}
@@ -68,9 +68,9 @@ func history(ctx context.Context, c *command.Context, name string, flags history
 // for.
 const keptWithin = 5 * time.Second
 
-// attempt reads the evidence of one attempt, and of all. The last one's is
-// complete if it has come to rest.
-func attempt(ctx context.Context, c *command.Context, name string, number int64) (m *v1alpha1.Migration, kept migration.Kept, all []migration.Kept, err error) {
+// attempt reads the evidence of one attempt, and of all. If the last one has
+// come to rest, it waits so long for it to be complete.
+func attempt(ctx context.Context, c *command.Context, name string, number int64, patience time.Duration) (m *v1alpha1.Migration, kept migration.Kept, all []migration.Kept, err error) {
 	for began := c.Clock(); ; {
 		m, kept, all, err = attemptNow(ctx, c, name, number)
 		phase := traffic.Pending
@@ -78,7 +78,7 @@ func attempt(ctx context.Context, c *command.Context, name string, number int64)
 			phase = migration.Phase(m)
 		}
 		complete := err == nil && (kept.Attempt != migration.Attempt(m) || kept.Progress.Phase == phase)
-		if complete || !phase.Rests() || c.Clock().Sub(began) > keptWithin {
+		if complete || !phase.Rests() || c.Clock().Sub(began) > patience {
 			return m, kept, all, err
 		}
 		select {
@@ -183,7 +183,7 @@ Markdown (.md) or JSON (.json); without a file it is Markdown on the output.`,
 }
 
 func writeEvidence(ctx context.Context, c *command.Context, name string, flags evidenceFlags) error {
-	_, kept, _, err := attempt(ctx, c, name, flags.attempt)
+	_, kept, _, err := attempt(ctx, c, name, flags.attempt, keptWithin)
 	if err != nil {
 		return err
 	}

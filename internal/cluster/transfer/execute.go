@@ -146,7 +146,7 @@ func (x *executing) run(ctx context.Context, reporter progress.Reporter) error {
 // parts are the items to write: what others need to be checked at all, and
 // these.
 func (x *executing) parts() (groundwork, rest []int) {
-	first := []schema.GroupKind{kind("apiextensions.k8s.io", "CustomResourceDefinition"), kind("", "Namespace")}
+	first := []schema.GroupKind{definition, kind("", "Namespace")}
 	for i, item := range x.plan.Items {
 		switch {
 		case item.Action != Create && item.Action != Update && !(item.Action == Conflict && x.e.Replace):
@@ -331,7 +331,7 @@ func (x *executing) resource(item Item) dynamic.ResourceInterface {
 func (x *executing) served(ctx context.Context, items []int) error {
 	for _, i := range items {
 		item := x.plan.Items[i]
-		if item.Key.Kind != kind("apiextensions.k8s.io", "CustomResourceDefinition") || x.outcomes[i].failed {
+		if item.Key.Kind != definition || x.outcomes[i].failed {
 			continue
 		}
 		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, servedWithin, true, func(ctx context.Context) (bool, error) {

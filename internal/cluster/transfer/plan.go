@@ -129,11 +129,12 @@ func (p *planning) readSource(ctx context.Context) error {
 		return fault.New(fault.Failed, "Repair the aggregated API there, or remove its APIService.", "asking cluster %s what it serves: %s: %s", p.to.Name, unreadable[0].What, unreadable[0].Reason)
 	}
 	selectors := map[string]bool{}
-	services := p.serves[kind("", "Service")]
+	services := p.serves[serviceKind]
 	more, err := p.from.eachOf(ctx, []served{services}, p.s, func(u *unstructured.Unstructured) {
 		if selector, _, _ := unstructured.NestedMap(u.Object, "spec", "selector"); len(selector) > 0 {
 			selectors[u.GetNamespace()+"/"+u.GetName()] = true
 		}
+		p.take(u)
 	})
 	if err != nil {
 		return err
@@ -150,13 +151,13 @@ func (p *planning) readSource(ctx context.Context) error {
 	return p.addDefinitions(ctx)
 }
 
-// wanted are the resources of the source to be listed, in a version that the
-// target serves, too, where there is one.
+// wanted are the resources of the source to be listed beside Services, in a
+// version that the target serves, too, where there is one.
 func (p *planning) wanted() []served {
 	var all []served
 	for _, k := range slices.SortedFunc(maps.Keys(p.serves), func(a, b schema.GroupKind) int { return strings.Compare(a.String(), b.String()) }) {
 		r := p.serves[k]
-		if never[k] != "" || !r.namespaced && !p.s.all() && k != kind("", "Namespace") {
+		if never[k] != "" || k == serviceKind || !r.namespaced && !p.s.all() && k != kind("", "Namespace") {
 			continue
 		}
 		if there, ok := p.takes[k]; ok && !slices.Contains(there.versions, r.Version) {
@@ -187,12 +188,7 @@ func (p *planning) take(u *unstructured.Unstructured) {
 		item.Stage = Stage(item.Key.Kind)
 		item.owners = c.Object.GetOwnerReferences()
 		c.Object.SetOwnerReferences(nil)
-		annotations := c.Object.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[From] = p.from.Name
-		c.Object.SetAnnotations(annotations)
+		annotate(c.Object, From, p.from.Name)
 	}
 	p.copied[item.Key] = item
 }
@@ -203,7 +199,7 @@ func (p *planning) addDefinitions(ctx context.Context) error {
 	if p.s.all() {
 		return nil
 	}
-	definitions, ok := p.serves[kind("apiextensions.k8s.io", "CustomResourceDefinition")]
+	definitions, ok := p.serves[definition]
 	if !ok {
 		return nil
 	}
@@ -214,9 +210,7 @@ func (p *planning) addDefinitions(ctx context.Context) error {
 		}
 	}
 	more, err := p.from.eachOf(ctx, []served{definitions}, Selection{}, func(u *unstructured.Unstructured) {
-		group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
-		name, _, _ := unstructured.NestedString(u.Object, "spec", "names", "kind")
-		if used[kind(group, name)] {
+		if used[defines(u)] {
 			p.take(u)
 		}
 	})
@@ -261,16 +255,21 @@ func (p *planning) compare(ctx context.Context) error {
 	return nil
 }
 
+// defines gives the kind that a CustomResourceDefinition is of.
+func defines(u *unstructured.Unstructured) schema.GroupKind {
+	group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
+	name, _, _ := unstructured.NestedString(u.Object, "spec", "names", "kind")
+	return kind(group, name)
+}
+
 // definedKinds are the kinds that the transfer itself brings along.
 func (p *planning) definedKinds() map[schema.GroupKind]served {
 	kinds := map[schema.GroupKind]served{}
 	for _, item := range p.copied {
-		if item.Key.Kind != kind("apiextensions.k8s.io", "CustomResourceDefinition") || item.object == nil {
+		if item.Key.Kind != definition || item.object == nil {
 			continue
 		}
-		group, _, _ := unstructured.NestedString(item.object.Object, "spec", "group")
-		name, _, _ := unstructured.NestedString(item.object.Object, "spec", "names", "kind")
-		if r, ok := p.serves[kind(group, name)]; ok {
+		if r, ok := p.serves[defines(item.object)]; ok {
 			kinds[r.kind] = r
 		}
 	}

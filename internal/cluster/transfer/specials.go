@@ -200,12 +200,7 @@ func cronJob(c *Copy, source *unstructured.Unstructured, o Options) {
 		return
 	}
 	_ = unstructured.SetNestedField(c.Object.Object, true, "spec", "suspend")
-	annotations := c.Object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[Suspended] = "true"
-	c.Object.SetAnnotations(annotations)
+	annotate(c.Object, Suspended, "true")
 	c.note("is suspended in the target until the source's is")
 }
 

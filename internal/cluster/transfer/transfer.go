@@ -102,4 +102,20 @@ func (c *Copy) note(format string, args ...any) {
 	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
 }
 
+// annotate sets one annotation.
+func annotate(u *unstructured.Unstructured, name, value string) {
+	annotations := u.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[name] = value
+	u.SetAnnotations(annotations)
+}
+
+// Kinds that are treated apart in several places.
+var (
+	serviceKind = kind("", "Service")
+	definition  = kind("apiextensions.k8s.io", "CustomResourceDefinition")
+)
+
 func kind(group, name string) schema.GroupKind { return schema.GroupKind{Group: group, Kind: name} }

@@ -193,18 +193,24 @@ func (o Options) reporter(store string) progress.Reporter {
 	return &reporter{track: o.Track, store: store, to: o.Reporter, clock: o.Clock}
 }
 
-// planStore says what copying would do. That it would be refused is part of the
-// plan and no error.
-func planStore(ctx context.Context, t task, opts Options) error {
+// planned checks the request, plans it and says so.
+func planned(ctx context.Context, t *task, opts Options) (*datacopy.Outcome, error) {
 	outcome := &datacopy.Outcome{}
 	opts.Track.state(t.name, StatePlanning)
 	err := t.request.Check()
 	if err == nil {
-		outcome.Plan, err = plan(ctx, &t)
+		outcome.Plan, err = plan(ctx, t)
 	}
 	if err == nil {
 		opts.Track.planned(t.name, outcome.Plan)
 	}
+	return outcome, err
+}
+
+// planStore says what copying would do. That it would be refused is part of the
+// plan and no error.
+func planStore(ctx context.Context, t task, opts Options) error {
+	outcome, err := planned(ctx, &t, opts)
 	opts.Track.concluded(t.name, outcome, err)
 	if err != nil {
 		return err
@@ -216,14 +222,8 @@ func planStore(ctx context.Context, t task, opts Options) error {
 }
 
 func verifyStore(ctx context.Context, t task, opts Options) error {
-	outcome := &datacopy.Outcome{}
-	opts.Track.state(t.name, StatePlanning)
-	err := t.request.Check()
+	outcome, err := planned(ctx, &t, opts)
 	if err == nil {
-		outcome.Plan, err = plan(ctx, &t)
-	}
-	if err == nil {
-		opts.Track.planned(t.name, outcome.Plan)
 		opts.Track.state(t.name, StateVerifying)
 		outcome.Report, err = t.engine.Verify(ctx, t.request, outcome.Plan, nil, opts.reporter(t.name))
 	}

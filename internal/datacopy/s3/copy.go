@@ -177,19 +177,26 @@ type work struct {
 
 // copyAll goes through both listings and hands out what is to be done.
 func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after string) error {
-	todo := make(chan work, c.workers)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(todo)
+	return spread(ctx, c.workers, func(ctx context.Context, todo chan<- work) error {
 		source := &listing{bucket: c.from, retry: c.retry, after: after}
 		return matches(ctx, source, c.targetListing(after), func(found []match, until string, end bool) error {
 			return c.handOut(ctx, frontier, todo, found, position(until, end))
 		})
+	}, c.carryOut)
+}
+
+// spread has workers do what find finds, until all is done or something fails.
+func spread[T any](ctx context.Context, workers int, find func(context.Context, chan<- T) error, do func(context.Context, T) error) error {
+	found := make(chan T, workers)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(found)
+		return find(ctx, found)
 	})
-	for range c.workers {
+	for range workers {
 		group.Go(func() error {
-			for w := range todo {
-				if err := c.carryOut(ctx, w); err != nil {
+			for item := range found {
+				if err := do(ctx, item); err != nil {
 					return err
 				}
 			}

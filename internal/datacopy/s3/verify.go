@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -65,26 +64,12 @@ type verification struct {
 }
 
 func (v *verification) run(ctx context.Context) error {
-	unclear := make(chan match, verifyWorkers)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(unclear)
+	return spread(ctx, verifyWorkers, func(ctx context.Context, unclear chan<- match) error {
 		source, target := &listing{bucket: v.from, retry: v.retry}, &listing{bucket: v.to, retry: v.retry}
 		return matches(ctx, source, target, func(found []match, _ string, _ bool) error {
 			return v.sort(ctx, found, unclear)
 		})
-	})
-	for range verifyWorkers {
-		group.Go(func() error {
-			for m := range unclear {
-				if err := v.look(ctx, m); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
+	}, v.look)
 }
 
 // sort settles what the listings tell and hands the rest to those who read.

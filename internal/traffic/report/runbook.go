@@ -29,14 +29,16 @@ type Rehearsal struct {
 
 // Answer tells whether both attempts went as they should: the broken side was
 // left, and the whole one reached its end and came back.
-func (r Rehearsal) Answer() (result.Answer, string) {
+func (r Rehearsal) Answer() (result.Answer, string) { return r.answer(measure(r.Whole)) }
+
+func (r Rehearsal) answer(whole measured) (result.Answer, string) {
 	switch phase := r.Broken.Progress.Phase; {
 	case phase != traffic.Reverted:
 		return result.Fails, fmt.Sprintf("with %s broken traffic did not return: the attempt was left %s", r.To, phase)
 	case r.Whole.Progress.Phase == "":
 		return result.Fails, "the broken side was left; the whole way was not tried"
-	case measure(r.Whole).highest != traffic.All:
-		return result.Fails, fmt.Sprintf("the broken side was left; the whole way ended at %d %%: %s", measure(r.Whole).highest, r.Whole.Progress.Reason)
+	case whole.highest != traffic.All:
+		return result.Fails, fmt.Sprintf("the broken side was left; the whole way ended at %d %%: %s", whole.highest, r.Whole.Progress.Reason)
 	case r.Whole.Progress.Phase != traffic.Reverted:
 		return result.Fails, fmt.Sprintf("the broken side was left and the whole way gone; the way back from 100 %% was left %s", r.Whole.Progress.Phase)
 	}
@@ -53,9 +55,9 @@ func Runbook(plan traffic.Timeline, d traffic.Definition, r Rehearsal, byHand st
 		Title:   fmt.Sprintf("Runbook: %s from %s to %s", d.Hostname, d.From.Name, d.To.Name),
 		Started: r.Broken.Progress.Started, Ended: r.Whole.Progress.Ended,
 	}
-	answer, outcome := r.Answer()
-	doc.Answer, doc.Outcome = answer, fmt.Sprintf("rehearsed on %s: %s", r.Hostname, outcome)
 	broken, whole := measure(r.Broken), measure(r.Whole)
+	answer, outcome := r.answer(whole)
+	doc.Answer, doc.Outcome = answer, fmt.Sprintf("rehearsed on %s: %s", r.Hostname, outcome)
 	doc.Figures = []evidence.Figure{
 		{Name: "at the earliest", Value: result.Round(plan.Earliest).String(), Note: approvals(plan.Approvals)},
 		reaction(r, broken),
