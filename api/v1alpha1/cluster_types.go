@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Cluster is a Kubernetes cluster that environments run on. Without
 // kubeconfigSecret it is the cluster that holds the object.
@@ -37,10 +40,160 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecret *SecretKeyRef `json:"kubeconfigSecret,omitempty"`
 
+	// Terraform says what creates the cluster, and removes it. Without it the
+	// cluster is only reached.
+	// +optional
+	Terraform *Terraform `json:"terraform,omitempty"`
+
+	// Roles that people have on the cluster.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Roles []ClusterRole `json:"roles,omitempty"`
+
+	// EKS names the cluster at AWS: its tags say whether it is ready and the
+	// latest, and its tokens come from AWS.
+	// +optional
+	EKS *EKS `json:"eks,omitempty"`
+
+	// Ready clusters are handed out to people by `landfall kubeconfig`.
+	// +kubebuilder:default=true
+	// +optional
+	Ready *bool `json:"ready,omitempty"`
+
+	// Latest is the cluster that the context `latest` leads to; the newest that
+	// is ready by default.
+	// +optional
+	Latest bool `json:"latest,omitempty"`
+
+	// Addons are the cluster-level resources that every cluster gets alike.
+	// +optional
+	Addons *Addons `json:"addons,omitempty"`
+
 	// Routing says how public components get their hostnames. Without it they
 	// get none.
 	// +optional
 	Routing *Routing `json:"routing,omitempty"`
+}
+
+// Terraform is a module and what it is given. Its outputs say how the cluster
+// is reached: kubeconfig, or endpoint and certificate_authority.
+type Terraform struct {
+	// Module is a folder, a git URL or an address in a registry, as Terraform
+	// writes it; local, aws-ec2 and aws-eks are those that come with Landfall.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Module string `json:"module"`
+
+	// Version of a module in a registry.
+	// +kubebuilder:validation:MaxLength=100
+	// +optional
+	Version string `json:"version,omitempty"`
+
+	// Variables of the module.
+	// +kubebuilder:validation:MaxProperties=128
+	// +optional
+	Variables map[string]apiextensionsv1.JSON `json:"variables,omitempty"`
+
+	// SecretVariables come from Secrets: they are neither shown nor written to
+	// disk.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=map
+	// +listMapKey=variable
+	// +optional
+	SecretVariables []SecretVariable `json:"secretVariables,omitempty"`
+
+	// Backend keeps the state; a Secret beside the cluster's kubeconfig by
+	// default.
+	// +optional
+	Backend *TerraformBackend `json:"backend,omitempty"`
+}
+
+// SecretVariable gives a variable the value of a Secret's key.
+type SecretVariable struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Variable  string       `json:"variable"`
+	ValueFrom SecretKeyRef `json:"valueFrom"`
+}
+
+// TerraformBackend is where Terraform keeps its state.
+type TerraformBackend struct {
+	// Type of the backend, such as s3.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Type string `json:"type"`
+	// Config of the backend.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// ClusterRole is what some people may do on a cluster, and how they log in for
+// it: at most one of awsRoleARN and serviceAccount.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.awsRoleARN) && has(self.serviceAccount))",message="at most one of awsRoleARN and serviceAccount"
+type ClusterRole struct {
+	// Name, such as admin, app-admin or viewer.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Groups whose members get the role; the first role of the list that one of
+	// somebody's groups is in is theirs.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=set
+	// +optional
+	Groups []string `json:"groups,omitempty"`
+
+	// AWSRoleARN is assumed to get a token from AWS.
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	AWSRoleARN string `json:"awsRoleARN,omitempty"`
+
+	// ServiceAccount on the cluster whose short-lived tokens log in.
+	// +optional
+	ServiceAccount *ServiceAccountRef `json:"serviceAccount,omitempty"`
+}
+
+// ServiceAccountRef names a ServiceAccount on a cluster.
+type ServiceAccountRef struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// EKS names a cluster at AWS.
+type EKS struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	Name string `json:"name"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Region string `json:"region"`
+}
+
+// Addons name the Blueprint whose components every cluster gets. On each it
+// runs as environment addons-CLUSTER of that project: deployed, compared and
+// rolled back like any other.
+type Addons struct {
+	// Project is the namespace of the Blueprint.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Project string `json:"project"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Blueprint string `json:"blueprint"`
+	// Namespace on the cluster.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:default=addons
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // SecretKeyRef names a key of a Secret.
@@ -122,9 +275,85 @@ type ClusterStatus struct {
 	// SeenAt is when the cluster last answered.
 	// +optional
 	SeenAt *metav1.Time `json:"seenAt,omitempty"`
+	// Terraform is what it last did.
+	// +optional
+	Terraform *TerraformStatus `json:"terraform,omitempty"`
+	// Replaces is the journal of the migration that fills this cluster.
+	// +optional
+	Replaces *ClusterReplacement `json:"replaces,omitempty"`
 	// Conditions: Reachable.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// TerraformPhase is how far a cluster's infrastructure is.
+//
+// +kubebuilder:validation:Enum=Planned;Applying;Applied;Failed;Destroying;Destroyed
+type TerraformPhase string
+
+// Phases of a cluster's infrastructure.
+const (
+	TerraformPlanned    TerraformPhase = "Planned"
+	TerraformApplying   TerraformPhase = "Applying"
+	TerraformApplied    TerraformPhase = "Applied"
+	TerraformFailed     TerraformPhase = "Failed"
+	TerraformDestroying TerraformPhase = "Destroying"
+	TerraformDestroyed  TerraformPhase = "Destroyed"
+)
+
+// TerraformStatus is what Terraform last did for a cluster.
+type TerraformStatus struct {
+	// +optional
+	Phase TerraformPhase `json:"phase,omitempty"`
+	// Message says why it failed.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// Add, Change and Destroy count the resources of the last plan.
+	// +optional
+	Add int32 `json:"add,omitempty"`
+	// +optional
+	Change int32 `json:"change,omitempty"`
+	// +optional
+	Destroy int32 `json:"destroy,omitempty"`
+	// PlannedAt is when the last plan was made.
+	// +optional
+	PlannedAt *metav1.Time `json:"plannedAt,omitempty"`
+	// AppliedAt is when the last apply ended well.
+	// +optional
+	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
+	// Drift of the infrastructure from the module, as last looked for.
+	// +optional
+	Drift DriftState `json:"drift,omitempty"`
+	// DriftCheckedAt is when it was looked for.
+	// +optional
+	DriftCheckedAt *metav1.Time `json:"driftCheckedAt,omitempty"`
+}
+
+// ClusterReplacement is how far `landfall cluster migrate` has come.
+type ClusterReplacement struct {
+	// Cluster that is replaced.
+	Cluster string `json:"cluster"`
+	// StartedAt is when the first step began.
+	StartedAt metav1.Time `json:"startedAt"`
+	// Steps in their order.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Steps []ReplacementStep `json:"steps,omitempty"`
+}
+
+// ReplacementStep is one step of a cluster's replacement.
+type ReplacementStep struct {
+	// Name, such as transfer, or traffic of shop/staging.
+	Name string `json:"name"`
+	// State of the step.
+	// +kubebuilder:validation:Enum=Pending;Running;Done;Failed;Waiting
+	State string `json:"state"`
+	// Message says what came of it, or what it waits for.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
 }

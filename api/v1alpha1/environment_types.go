@@ -39,7 +39,6 @@ type EnvironmentList struct {
 
 // EnvironmentSpec is what somebody wants to run.
 //
-// +kubebuilder:validation:XValidation:rule="self.cluster == oldSelf.cluster",message="an environment cannot change its cluster: clone it to the other one, then delete it"
 // +kubebuilder:validation:XValidation:rule="has(self.__namespace__) == has(oldSelf.__namespace__) && (!has(self.__namespace__) || self.__namespace__ == oldSelf.__namespace__)",message="an environment cannot change its namespace"
 type EnvironmentSpec struct {
 	// Blueprint names a Blueprint in the same namespace.
@@ -47,7 +46,8 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	Blueprint string `json:"blueprint"`
 
-	// Cluster names the Cluster to run on.
+	// Cluster names the Cluster to run on. Changing it moves the environment: it
+	// is created there, and stays where it was until the move is finished.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:default=local
 	// +optional
@@ -260,6 +260,15 @@ type EnvironmentStatus struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
+	// Cluster that the newest release is applied to.
+	// +optional
+	Cluster string `json:"cluster,omitempty"`
+
+	// Left is where the environment ran before it moved, and runs until the move
+	// is finished.
+	// +optional
+	Left *LeftBehind `json:"left,omitempty"`
+
 	// Components as they run.
 	// +listType=map
 	// +listMapKey=name
@@ -307,6 +316,20 @@ type EnvironmentStatus struct {
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// LeftBehind is what an environment that moved still has on its old cluster.
+type LeftBehind struct {
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	// Release that runs there.
+	// +optional
+	Release string `json:"release,omitempty"`
+	// Inventory names the objects there.
+	// +optional
+	Inventory []ObjectRef `json:"inventory,omitempty"`
+	// MovedAt is when the environment changed its cluster.
+	MovedAt metav1.Time `json:"movedAt"`
 }
 
 // ComponentStatus is one component as it runs.

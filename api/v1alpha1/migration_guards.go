@@ -3,9 +3,9 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // MigrationGuard is one thing that must be so while traffic moves: exactly one
-// of router, checks, prometheus, datadog, cloudWatch and objective.
+// of router, checks, prometheus, datadog, cloudWatch, objective and parity.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.router), has(self.checks), has(self.prometheus), has(self.datadog), has(self.cloudWatch), has(self.objective)].filter(x, x).size() == 1",message="a guard is exactly one of router, checks, prometheus, datadog, cloudWatch and objective"
+// +kubebuilder:validation:XValidation:rule="[has(self.router), has(self.checks), has(self.prometheus), has(self.datadog), has(self.cloudWatch), has(self.objective), has(self.parity)].filter(x, x).size() == 1",message="a guard is exactly one of router, checks, prometheus, datadog, cloudWatch, objective and parity"
 type MigrationGuard struct {
 	// Name for people.
 	// +kubebuilder:validation:MinLength=1
@@ -50,6 +50,60 @@ type MigrationGuard struct {
 	// Objective looks at the error budget that an environment has left.
 	// +optional
 	Objective *ObjectiveGuard `json:"objective,omitempty"`
+	// Parity compares the objects of two clusters.
+	// +optional
+	Parity *ParityGuard `json:"parity,omitempty"`
+}
+
+// ParityGuard holds while two clusters have the same objects in some
+// namespaces. It is read before the new side gets any traffic, too.
+type ParityGuard struct {
+	// From and To name Clusters.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	From string `json:"from"`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	To string `json:"to"`
+	// Namespaces that are compared.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=set
+	Namespaces []string `json:"namespaces"`
+	// Ignore are differences that are meant.
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=atomic
+	// +optional
+	Ignore []ParityIgnore `json:"ignore,omitempty"`
+}
+
+// ParityIgnore says which differences are meant, and why. What is empty means
+// any; kind, name and namespace may have * for anything.
+type ParityIgnore struct {
+	// Kind, as KIND or KIND.GROUP.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Name string `json:"name,omitempty"`
+	// Path of the field, such as spec.replicas or
+	// spec.template.spec.containers[*].image, and all below it.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Path string `json:"path,omitempty"`
+	// Manager: fields that this field manager owns on either side.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Manager string `json:"manager,omitempty"`
+	// Reason for people.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Reason string `json:"reason"`
 }
 
 // RouterGuard compares the new side with the old one at the same moment, and
