@@ -27,13 +27,22 @@ func TargetConfig(ctx context.Context, c *command.Context, name string) (*rest.C
 	if err := cl.Get(ctx, client.ObjectKey{Name: name}, cluster); err != nil {
 		return nil, command.Explain(fmt.Errorf("finding the environment's cluster %s: %w", name, err))
 	}
+	return ClusterConfig(ctx, c, cluster)
+}
+
+// ClusterConfig says how to reach a cluster.
+func ClusterConfig(ctx context.Context, c *command.Context, cluster *v1alpha1.Cluster) (*rest.Config, error) {
 	ref := cluster.Spec.KubeconfigSecret
 	if ref == nil {
 		return c.RESTConfig()
 	}
+	cl, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
 	secret := &corev1.Secret{}
 	if err := cl.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, secret); err != nil {
-		return nil, command.Explain(fmt.Errorf("reading the kubeconfig of cluster %s: %w", name, err))
+		return nil, command.Explain(fmt.Errorf("reading the kubeconfig of cluster %s: %w", cluster.Name, err))
 	}
 	key := ref.Key
 	if key == "" {

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/landfall-dev/landfall/internal/cli/ask"
+	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cluster/transfer"
+	"github.com/landfall-dev/landfall/internal/fault"
+)
+
+// contextPrefix marks a side that is a context of the user's kubeconfig.
+const contextPrefix = "context:"
+
+// Sides is what the help of commands with a FROM and a TO says about them.
+const Sides = `FROM and TO are names of clusters that Landfall knows (landfall cluster list), or
+context:NAME for a context of the kubeconfig, which needs no Landfall anywhere.`
+
+// Side connects to one side of something between two clusters: a Cluster object
+// by its name, or context:NAME of the kubeconfig.
+func Side(ctx context.Context, c *command.Context, name string) (*transfer.Cluster, error) {
+	config, err := SideConfig(ctx, c, name)
+	if err != nil {
+		return nil, err
+	}
+	return transfer.Connect(strings.TrimPrefix(name, contextPrefix), config)
+}
+
+// BothSides connects to two different sides.
+func BothSides(ctx context.Context, c *command.Context, from, to string) (source, target *transfer.Cluster, err error) {
+	if from == to {
+		return nil, nil, fault.New(fault.Invalid, "Name two clusters.", "comparing FROM and TO: both are %s", from)
+	}
+	source, err1 := Side(ctx, c, from)
+	target, err2 := Side(ctx, c, to)
+	return source, target, errors.Join(err1, err2)
+}
+
+// SideConfig says how to reach what Side connects to.
+func SideConfig(ctx context.Context, c *command.Context, name string) (*rest.Config, error) {
+	if selected, ok := strings.CutPrefix(name, contextPrefix); ok {
+		return contextConfig(c, selected)
+	}
+	cluster, err := read(ctx, c, name)
+	if fault.ClassOf(err) == fault.NotFound {
+		return nil, fault.New(fault.NotFound, "`landfall cluster list` shows what there is; "+contextPrefix+name+" would be a context of the kubeconfig.", "cluster %s does not exist", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ask.ClusterConfig(ctx, c, cluster)
+}
+
+// contextConfig reaches what a context of the kubeconfig describes.
+func contextConfig(c *command.Context, name string) (*rest.Config, error) {
+	raw, err := c.KubeConfig().RawConfig()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "Choose a kubeconfig with --kubeconfig.", "reading the kubeconfig: %w", err)
+	}
+	if raw.Contexts[name] == nil {
+		return nil, fault.New(fault.NotFound, "`kubectl config get-contexts` shows what there is; --kubeconfig chooses another file.", "context %s does not exist in the kubeconfig", name)
+	}
+	config, err := clientcmd.NewNonInteractiveClientConfig(raw, name, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "`kubectl config view` shows what the file holds.", "reading context %s of the kubeconfig: %w", name, err)
+	}
+	config.WarningHandler = rest.NoWarnings{}
+	return config, nil
+}
+
+// CompleteSides completes up to n arguments by clusters and contexts.
+func CompleteSides(c *command.Context, n int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= n {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		found, directive := ask.CompleteClusters(c)(cmd, args, typed)
+		if raw, err := c.KubeConfig().RawConfig(); err == nil {
+			for _, name := range slices.Sorted(maps.Keys(raw.Contexts)) {
+				found = append(found, contextPrefix+name)
+			}
+		}
+		return slices.DeleteFunc(found, func(side string) bool { return slices.Contains(args, side) }), directive
+	}
+}
