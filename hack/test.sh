@@ -13,7 +13,7 @@ export LANDFALL_LOCAL_DIR=$work/clusters LANDFALL_LOCALKUBE=$PWD/bin/localkube
 export PATH=$PWD/bin:$PATH
 
 tidy() {
-	for cluster in integration e2e local; do
+	for cluster in integration integration-2 e2e local; do
 		bin/localkube delete "$cluster" >/dev/null 2>&1 || true
 	done
 	bin/landfall local legacy delete --base >/dev/null 2>&1 || true
@@ -42,11 +42,14 @@ localkube() { (cd localkube && LOCALKUBE_E2E=1 go test -timeout 15m ./...); }
 
 integration() {
 	bin/localkube create integration
+	bin/localkube create integration-2 # what goes from cluster to cluster goes there
 	export LANDFALL_TEST_KUBECONFIG=$work/clusters/integration/kubeconfig
+	export LANDFALL_TEST_SECOND_KUBECONFIG=$work/clusters/integration-2/kubeconfig
 	# shellcheck disable=SC2046
 	go test -count=1 -timeout 15m $(with_cluster)
-	unset LANDFALL_TEST_KUBECONFIG
+	unset LANDFALL_TEST_KUBECONFIG LANDFALL_TEST_SECOND_KUBECONFIG
 	bin/localkube delete integration
+	bin/localkube delete integration-2
 }
 
 # The packages whose tests use servers of the legacy shop. They find them by

@@ -25,19 +25,34 @@ import (
 // like. Tests that need one are skipped without it.
 const EnvKubeconfig = "LANDFALL_TEST_KUBECONFIG"
 
+// EnvSecondKubeconfig names that of another such cluster, for tests of what
+// goes from one cluster to another.
+const EnvSecondKubeconfig = "LANDFALL_TEST_SECOND_KUBECONFIG"
+
 // patience is how long Eventually tries.
 const patience = 60 * time.Second
 
 // Config reaches the cluster for tests, or skips the test.
 func Config(t testing.TB) *rest.Config {
 	t.Helper()
-	path := os.Getenv(EnvKubeconfig)
+	return configOf(t, EnvKubeconfig)
+}
+
+// SecondConfig reaches the other cluster for tests, or skips the test.
+func SecondConfig(t testing.TB) *rest.Config {
+	t.Helper()
+	return configOf(t, EnvSecondKubeconfig)
+}
+
+func configOf(t testing.TB, env string) *rest.Config {
+	t.Helper()
+	path := os.Getenv(env)
 	if path == "" {
-		t.Skipf("needs a cluster: set %s, as `make test` does", EnvKubeconfig)
+		t.Skipf("needs a cluster: set %s, as `make test` does", env)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
-		t.Fatalf("reading %s: %v", EnvKubeconfig, err)
+		t.Fatalf("reading %s: %v", env, err)
 	}
 	config.QPS = -1
 	return config
