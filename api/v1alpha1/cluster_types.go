@@ -40,6 +40,13 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecret *SecretKeyRef `json:"kubeconfigSecret,omitempty"`
 
+	// Endpoint of the API server as people reach it, where it is not the one that
+	// Landfall uses.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^https://[^\s]+$`
+	// +optional
+	Endpoint string `json:"endpoint,omitempty"`
+
 	// Terraform says what creates the cluster, and removes it. Without it the
 	// cluster is only reached.
 	// +optional
@@ -141,8 +148,9 @@ type ClusterRole struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
 
-	// Groups whose members get the role; the first role of the list that one of
-	// somebody's groups is in is theirs.
+	// Groups whose members have the role; everybody has one without groups. Of
+	// several roles that somebody has, the first of the list is the one that the
+	// context of the latest cluster uses.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=set
 	// +optional
@@ -172,9 +180,11 @@ type ServiceAccountRef struct {
 type EKS struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:Pattern=`^[0-9A-Za-z][-_0-9A-Za-z]*$`
 	Name string `json:"name"`
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-a-z0-9]*$`
 	Region string `json:"region"`
 }
 
@@ -266,6 +276,9 @@ type ClusterStatus struct {
 	// Endpoint of the API server.
 	// +optional
 	Endpoint string `json:"endpoint,omitempty"`
+	// CertificateAuthority that the API server's certificate is from, in PEM.
+	// +optional
+	CertificateAuthority []byte `json:"certificateAuthority,omitempty"`
 	// Version of Kubernetes.
 	// +optional
 	Version string `json:"version,omitempty"`

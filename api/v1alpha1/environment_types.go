@@ -15,7 +15,7 @@ import (
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.status.release`
 // +kubebuilder:printcolumn:name="Drift",type=string,JSONPath=`.status.drift.state`
 // +kubebuilder:printcolumn:name="Baseline",type=string,JSONPath=`.status.baseline.answer`
-// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.cluster`,priority=1
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.status.cluster`,priority=1
 // +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.expiresAt`,priority=1
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -269,6 +269,11 @@ type EnvironmentStatus struct {
 	// +optional
 	Left *LeftBehind `json:"left,omitempty"`
 
+	// JobsDone are one-off Jobs that completed before the environment moved here:
+	// they are not run again.
+	// +optional
+	JobsDone []ObjectRef `json:"jobsDone,omitempty"`
+
 	// Components as they run.
 	// +listType=map
 	// +listMapKey=name
@@ -311,7 +316,7 @@ type EnvironmentStatus struct {
 	// +optional
 	RedeployedRequest string `json:"redeployedRequest,omitempty"`
 
-	// Conditions: Ready, Reconciling, Stalled, Expiring, Drifted.
+	// Conditions: Ready, Reconciling, Stalled, Expiring, Drifted, Moving.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -328,6 +333,12 @@ type LeftBehind struct {
 	// Inventory names the objects there.
 	// +optional
 	Inventory []ObjectRef `json:"inventory,omitempty"`
+	// Sleep holds the sizes to restore there.
+	// +optional
+	Sleep []SleepingObject `json:"sleep,omitempty"`
+	// HandedOver: its CronJobs are suspended, so that they run on the new side.
+	// +optional
+	HandedOver bool `json:"handedOver,omitempty"`
 	// MovedAt is when the environment changed its cluster.
 	MovedAt metav1.Time `json:"movedAt"`
 }

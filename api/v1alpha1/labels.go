@@ -44,6 +44,13 @@ const (
 	// AnnotationAbandon ("true") lets an environment be deleted while its
 	// cluster cannot be reached: what is left there stays there.
 	AnnotationAbandon = "landfall.dev/abandon"
+	// AnnotationFinishRequested asks once for what an environment that moved has
+	// left behind to be removed. Its value is status.left.movedAt, so that it is
+	// never taken for a later move.
+	AnnotationFinishRequested = "landfall.dev/finish-requested"
+	// AnnotationFinishForced, of the same value, finishes although the cluster that
+	// was left cannot be reached: what is there stays there.
+	AnnotationFinishForced = "landfall.dev/finish-forced"
 	// AnnotationOwner on a namespace names its Environment as
 	// "PROJECT/NAME/UID". It is what makes a namespace ours.
 	AnnotationOwner = "landfall.dev/owner"
@@ -76,6 +83,9 @@ const (
 	ConditionExpiring = "Expiring"
 	// ConditionDrifted is True, False or Unknown, as status.drift says.
 	ConditionDrifted = "Drifted"
+	// ConditionMoving is True while an environment has another side on the cluster
+	// that it left.
+	ConditionMoving = "Moving"
 	// ConditionReachable on a Cluster is True while its API server answers.
 	ConditionReachable = "Reachable"
 )
@@ -107,6 +117,11 @@ const (
 	ReasonExpiresSoon        = "ExpiresSoon"
 	ReasonNotExpiring        = "NotExpiring"
 	ReasonReachable          = "Reachable"
+	ReasonMoving             = "Moving"
+	ReasonMoved              = "Moved"
+	ReasonMoveRefused        = "MoveRefused"
+	ReasonFinishing          = "Finishing"
+	ReasonFinishBlocked      = "FinishBlocked"
 	ReasonSeeding            = "Seeding"
 	ReasonSeedFailed         = "SeedFailed"
 	ReasonCopying            = "Copying"

@@ -35,7 +35,7 @@ type ReleaseList struct {
 }
 
 // Cause is what made a release.
-// +kubebuilder:validation:Enum=Create;Deploy;Blueprint;Rollback;Redeploy
+// +kubebuilder:validation:Enum=Create;Deploy;Blueprint;Rollback;Redeploy;Move
 type Cause string
 
 // Causes of a release.
@@ -50,6 +50,8 @@ const (
 	CauseRollback Cause = "Rollback"
 	// CauseRedeploy is the same again.
 	CauseRedeploy Cause = "Redeploy"
+	// CauseMove is the same on another cluster.
+	CauseMove Cause = "Move"
 )
 
 // ReleaseSpec never changes.
@@ -63,6 +65,11 @@ type ReleaseSpec struct {
 
 	// Cause of the release.
 	Cause Cause `json:"cause"`
+
+	// Cluster that it is applied to.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Cluster string `json:"cluster,omitempty"`
 
 	// Author who asked for it; empty when unknown.
 	// +optional

@@ -1169,6 +1169,11 @@ func (in *EnvironmentStatus) DeepCopyInto(out *EnvironmentStatus) {
 		*out = new(LeftBehind)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.JobsDone != nil {
+		in, out := &in.JobsDone, &out.JobsDone
+		*out = make([]ObjectRef, len(*in))
+		copy(*out, *in)
+	}
 	if in.Components != nil {
 		in, out := &in.Components, &out.Components
 		*out = make([]ComponentStatus, len(*in))
@@ -1421,6 +1426,13 @@ func (in *LeftBehind) DeepCopyInto(out *LeftBehind) {
 		in, out := &in.Inventory, &out.Inventory
 		*out = make([]ObjectRef, len(*in))
 		copy(*out, *in)
+	}
+	if in.Sleep != nil {
+		in, out := &in.Sleep, &out.Sleep
+		*out = make([]SleepingObject, len(*in))
+		for i := range *in {
+			(*in)[i].DeepCopyInto(&(*out)[i])
+		}
 	}
 	in.MovedAt.DeepCopyInto(&out.MovedAt)
 }
