@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -75,23 +76,25 @@ func KeyOf(u *unstructured.Unstructured) Key {
 	return Key{u.GroupVersionKind().GroupKind(), u.GetNamespace(), u.GetName()}
 }
 
+// MarshalJSON writes the fields that people know an object by.
+func (k Key) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Group     string `json:"group,omitempty"`
+		Kind      string `json:"kind"`
+		Namespace string `json:"namespace,omitempty"`
+		Name      string `json:"name"`
+	}{k.Kind.Group, k.Kind.Kind, k.Namespace, k.Name})
+}
+
 // Compare orders keys by kind, namespace and name.
 func (k Key) Compare(other Key) int {
 	return strings.Compare(k.Kind.String()+"\x00"+k.Namespace+"\x00"+k.Name, other.Kind.String()+"\x00"+other.Namespace+"\x00"+other.Name)
 }
 
-// served is a kind as a cluster serves it.
-type served struct {
-	schema.GroupVersionResource
-	kind       schema.GroupKind
-	namespaced bool
-	versions   []string
-}
-
-// resources gives what the cluster serves that can be listed and created, by
+// Resources gives what the cluster serves that can be listed and created, by
 // kind, in the version it prefers. Groups that cannot be discovered (an
 // aggregated API that is down) come back as unreadable.
-func (c *Cluster) resources(ctx context.Context) (map[schema.GroupKind]served, []Unreadable, error) {
+func (c *Cluster) Resources(ctx context.Context) (map[schema.GroupKind]Resource, []Unreadable, error) {
 	groups, lists, err := c.discovery.ServerGroupsAndResourcesWithContext(ctx)
 	var partial *discovery.ErrGroupDiscoveryFailed
 	if err != nil && !errors.As(err, &partial) {
@@ -107,7 +110,7 @@ func (c *Cluster) resources(ctx context.Context) (map[schema.GroupKind]served, [
 	for _, g := range groups {
 		preferred[g.Name] = g.PreferredVersion.Version
 	}
-	found := map[schema.GroupKind]served{}
+	found := map[schema.GroupKind]Resource{}
 	for _, list := range lists {
 		gv, err := schema.ParseGroupVersion(list.GroupVersion)
 		if err != nil {
@@ -120,10 +123,10 @@ func (c *Cluster) resources(ctx context.Context) (map[schema.GroupKind]served, [
 			k := kind(gv.Group, api.Kind)
 			r, seen := found[k]
 			if !seen || gv.Version == preferred[gv.Group] {
-				versions := r.versions
-				r = served{GroupVersionResource: gv.WithResource(api.Name), kind: k, namespaced: api.Namespaced, versions: versions}
+				versions := r.Versions
+				r = Resource{GroupVersionResource: gv.WithResource(api.Name), Kind: k, Namespaced: api.Namespaced, Versions: versions}
 			}
-			r.versions = append(r.versions, gv.Version)
+			r.Versions = append(r.Versions, gv.Version)
 			found[k] = r
 		}
 	}
@@ -138,9 +141,9 @@ type Unreadable struct {
 }
 
 // each lists the resource's objects, page by page.
-func (c *Cluster) each(ctx context.Context, r served, s Selection, visit func(*unstructured.Unstructured) error) error {
+func (c *Cluster) each(ctx context.Context, r Resource, s Selection, visit func(*unstructured.Unstructured) error) error {
 	namespaces := s.Namespaces
-	if !r.namespaced || len(namespaces) == 0 {
+	if !r.Namespaced || len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}
 	}
 	for _, namespace := range namespaces {
@@ -162,9 +165,10 @@ func (c *Cluster) each(ctx context.Context, r served, s Selection, visit func(*u
 	return nil
 }
 
-// eachOf lists several resources at once. visit is called by one goroutine at a
-// time. What cannot be listed is unreadable.
-func (c *Cluster) eachOf(ctx context.Context, resources []served, s Selection, visit func(*unstructured.Unstructured)) ([]Unreadable, error) {
+// Look lists the objects of several resources at once, each in the version of
+// its GroupVersionResource. visit is called by one goroutine at a time, and may
+// keep the object. What cannot be listed is unreadable; err is that of ctx.
+func (c *Cluster) Look(ctx context.Context, resources []Resource, s Selection, visit func(*unstructured.Unstructured)) ([]Unreadable, error) {
 	var mu sync.Mutex
 	var unreadable []Unreadable
 	var group errgroup.Group
@@ -180,7 +184,7 @@ func (c *Cluster) eachOf(ctx context.Context, resources []served, s Selection, v
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				unreadable = append(unreadable, Unreadable{What: r.kind.String(), Reason: err.Error()})
+				unreadable = append(unreadable, Unreadable{What: r.Kind.String(), Reason: err.Error()})
 			}
 			return nil
 		})
@@ -195,6 +199,9 @@ type Selection struct {
 	Namespaces []string
 	// Labels is a label selector.
 	Labels string
+	// Skip says why an object of the source is left to somebody else, or "". It
+	// is called by one goroutine at a time. Nil skips nothing.
+	Skip func(*unstructured.Unstructured) string
 }
 
 // all tells whether everything is meant.

@@ -90,8 +90,9 @@ func (p *Plan) refused(e Execution) error {
 	if len(p.Unreadable) > 0 {
 		return fault.New(fault.Refused, "Give the credentials the right to list it, or select namespaces without it.", "transferring from cluster %s: %s could not be read: %s", p.From, p.Unreadable[0].What, p.Unreadable[0].Reason)
 	}
-	for k, count := range p.Missing {
-		return fault.New(fault.Refused, "Install what serves it there, or select what does without it.", "transferring to cluster %s: it has no API for %s, which %d objects are of", p.To, k, count)
+	if len(p.Missing) > 0 {
+		first := p.Missing[0]
+		return fault.New(fault.Refused, "Install what serves it there, or select what does without it.", "transferring to cluster %s: it has no API for %s, which %d objects are of", p.To, first.Kind, first.Objects)
 	}
 	if e.Replace || e.DryRun {
 		return nil
@@ -146,7 +147,7 @@ func (x *executing) run(ctx context.Context, reporter progress.Reporter) error {
 // parts are the items to write: what others need to be checked at all, and
 // these.
 func (x *executing) parts() (groundwork, rest []int) {
-	first := []schema.GroupKind{definition, kind("", "Namespace")}
+	first := []schema.GroupKind{definition, namespaceKind}
 	for i, item := range x.plan.Items {
 		switch {
 		case item.Action != Create && item.Action != Update && !(item.Action == Conflict && x.e.Replace):
@@ -162,7 +163,7 @@ func (x *executing) parts() (groundwork, rest []int) {
 // checkable leaves out pods: what they need, an account above all, is yet to be
 // made.
 func (x *executing) checkable(items []int) []int {
-	return slices.DeleteFunc(slices.Clone(items), func(i int) bool { return x.plan.Items[i].Key.Kind == kind("", "Pod") })
+	return slices.DeleteFunc(slices.Clone(items), func(i int) bool { return x.plan.Items[i].Key.Kind == podKind })
 }
 
 // inStages writes the items, a stage after the other, and ends at the first

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 )
@@ -18,28 +17,6 @@ type Resource struct {
 	// Versions in which it is served; that of the GroupVersionResource is the one
 	// that the cluster prefers.
 	Versions []string
-}
-
-// Resources are those that the cluster serves and that can be listed and
-// created, by kind. Groups that cannot be asked for are unreadable.
-func (c *Cluster) Resources(ctx context.Context) (map[schema.GroupKind]Resource, []Unreadable, error) {
-	found, unreadable, err := c.resources(ctx)
-	all := make(map[schema.GroupKind]Resource, len(found))
-	for k, r := range found {
-		all[k] = Resource{GroupVersionResource: r.GroupVersionResource, Kind: k, Namespaced: r.namespaced, Versions: r.versions}
-	}
-	return all, unreadable, err
-}
-
-// Look lists the objects of several resources at once, each in the version of
-// its GroupVersionResource. visit is called by one goroutine at a time, and
-// may keep the object. What cannot be listed is unreadable; err is that of ctx.
-func (c *Cluster) Look(ctx context.Context, resources []Resource, s Selection, visit func(*unstructured.Unstructured)) ([]Unreadable, error) {
-	asked := make([]served, 0, len(resources))
-	for _, r := range resources {
-		asked = append(asked, served{GroupVersionResource: r.GroupVersionResource, kind: r.Kind, namespaced: r.Namespaced, versions: r.Versions})
-	}
-	return c.eachOf(ctx, asked, s, visit)
 }
 
 // Version of the cluster's API server.
@@ -66,3 +43,7 @@ func (c *Cluster) Issuer(ctx context.Context) (string, error) {
 	}
 	return configuration.Issuer, nil
 }
+
+// Travels tells whether objects of the kind are copied at all: some say what is
+// so in one cluster.
+func Travels(k schema.GroupKind) bool { return never[k] == "" }

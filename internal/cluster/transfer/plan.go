@@ -38,15 +38,16 @@ const (
 
 // Item is one object of the plan.
 type Item struct {
-	Key    Key
-	Action Action
+	// Key in the target.
+	Key    Key    `json:"object"`
+	Action Action `json:"action"`
 	// Reason it stays or is in conflict.
-	Reason string
-	Notes  []string
-	Stage  int
+	Reason string `json:"reason,omitempty"`
+	// Notes are what people should know of it.
+	Notes []string `json:"notes,omitempty"`
+	Stage int      `json:"stage"`
 
 	object *unstructured.Unstructured
-	// was its name and UID in the source; owners are those it had there.
 	// uid and owners as in the source.
 	uid    types.UID
 	owners []metav1.OwnerReference
@@ -58,17 +59,27 @@ type Item struct {
 
 // Plan is a transfer that was computed.
 type Plan struct {
-	From, To string
+	From string `json:"from"`
+	To   string `json:"to"`
 	// Items by stage and key.
-	Items []Item
+	Items []Item `json:"items"`
 	// Unreadable parts of the source: what is there is not known.
-	Unreadable []Unreadable
-	// Missing are kinds that the target does not serve, with how many objects
-	// want them.
-	Missing map[schema.GroupKind]int
+	Unreadable []Unreadable `json:"unreadable,omitempty"`
+	// Missing are kinds that the target does not serve.
+	Missing []Missing `json:"missing,omitempty"`
 
 	to *Cluster
 }
+
+// Missing is a kind that the target does not serve.
+type Missing struct {
+	Kind string `json:"kind"`
+	// Objects of the source that are of this kind.
+	Objects int `json:"objects"`
+}
+
+// Writes is how many objects the plan writes.
+func (p *Plan) Writes() int { return p.Count(Create) + p.Count(Update) }
 
 // Count is how many items have the action.
 func (p *Plan) Count(a Action) int {
@@ -84,7 +95,7 @@ func (p *Plan) Count(a Action) int {
 // Make reads both sides and computes what a transfer does. Neither side is
 // changed.
 func Make(ctx context.Context, from, to *Cluster, s Selection, o Options, reporter progress.Reporter) (*Plan, error) {
-	p := &planning{plan: &Plan{From: from.Name, To: to.Name, Missing: map[schema.GroupKind]int{}, to: to}, from: from, to: to, s: s, o: o, copied: map[Key]Item{}}
+	p := &planning{plan: &Plan{From: from.Name, To: to.Name, to: to}, from: from, to: to, s: s, o: o, copied: map[Key]Item{}}
 	step := reporter.Step("reading " + from.Name)
 	if err := p.readSource(ctx); err != nil {
 		step.Fail(err)
@@ -109,7 +120,7 @@ type planning struct {
 	s        Selection
 	o        Options
 	// serves and takes are what the source and the target serve.
-	serves, takes map[schema.GroupKind]served
+	serves, takes map[schema.GroupKind]Resource
 	copied        map[Key]Item
 }
 
@@ -118,11 +129,11 @@ type planning struct {
 func (p *planning) readSource(ctx context.Context) error {
 	var unreadable []Unreadable
 	var err error
-	if p.serves, unreadable, err = p.from.resources(ctx); err != nil {
+	if p.serves, unreadable, err = p.from.Resources(ctx); err != nil {
 		return err
 	}
 	p.plan.Unreadable = append(p.plan.Unreadable, unreadable...)
-	if p.takes, unreadable, err = p.to.resources(ctx); err != nil {
+	if p.takes, unreadable, err = p.to.Resources(ctx); err != nil {
 		return err
 	}
 	if len(unreadable) > 0 {
@@ -130,7 +141,7 @@ func (p *planning) readSource(ctx context.Context) error {
 	}
 	selectors := map[string]bool{}
 	services := p.serves[serviceKind]
-	more, err := p.from.eachOf(ctx, []served{services}, p.s, func(u *unstructured.Unstructured) {
+	more, err := p.from.Look(ctx, []Resource{services}, p.s, func(u *unstructured.Unstructured) {
 		if selector, _, _ := unstructured.NestedMap(u.Object, "spec", "selector"); len(selector) > 0 {
 			selectors[u.GetNamespace()+"/"+u.GetName()] = true
 		}
@@ -143,26 +154,26 @@ func (p *planning) readSource(ctx context.Context) error {
 		return fault.New(fault.Failed, "Check the credentials' rights with: kubectl auth can-i list services -A", "reading the Services of cluster %s: %s", p.from.Name, more[0].Reason)
 	}
 	p.o.Selects = func(namespace, service string) bool { return selectors[namespace+"/"+service] }
-	more, err = p.from.eachOf(ctx, p.wanted(), p.s, p.take)
+	more, err = p.from.Look(ctx, p.wanted(), p.s, p.take)
 	p.plan.Unreadable = append(p.plan.Unreadable, more...)
 	if err != nil {
 		return err
 	}
-	return p.addDefinitions(ctx)
+	return p.addNeeded(ctx)
 }
 
 // wanted are the resources of the source to be listed beside Services, in a
 // version that the target serves, too, where there is one.
-func (p *planning) wanted() []served {
-	var all []served
-	for _, k := range slices.SortedFunc(maps.Keys(p.serves), func(a, b schema.GroupKind) int { return strings.Compare(a.String(), b.String()) }) {
+func (p *planning) wanted() []Resource {
+	var all []Resource
+	for _, k := range slices.SortedFunc(maps.Keys(p.serves), byText) {
 		r := p.serves[k]
-		if never[k] != "" || k == serviceKind || !r.namespaced && !p.s.all() && k != kind("", "Namespace") {
+		if never[k] != "" || k == serviceKind || !r.Namespaced && len(p.s.Namespaces) > 0 && k != namespaceKind {
 			continue
 		}
-		if there, ok := p.takes[k]; ok && !slices.Contains(there.versions, r.Version) {
-			for _, version := range r.versions {
-				if slices.Contains(there.versions, version) {
+		if there, ok := p.takes[k]; ok && !slices.Contains(there.Versions, r.Version) {
+			for _, version := range r.Versions {
+				if slices.Contains(there.Versions, version) {
 					r.Version = version
 					break
 				}
@@ -173,15 +184,17 @@ func (p *planning) wanted() []served {
 	return all
 }
 
+func byText(a, b schema.GroupKind) int { return strings.Compare(a.String(), b.String()) }
+
 // take makes one object of the source an item.
 func (p *planning) take(u *unstructured.Unstructured) {
-	if u.GetKind() == "Namespace" && len(p.s.Namespaces) > 0 && !slices.Contains(p.s.Namespaces, u.GetName()) {
+	if u.GroupVersionKind().GroupKind() == namespaceKind && len(p.s.Namespaces) > 0 && !slices.Contains(p.s.Namespaces, u.GetName()) {
 		return
 	}
 	if slices.Contains(system, u.GetNamespace()) {
 		return
 	}
-	c := Portable(u, p.o)
+	c := p.portable(u)
 	item := Item{Key: KeyOf(u), Action: Stay, Reason: c.Stays, Notes: c.Notes, uid: u.GetUID()}
 	if c.Object != nil {
 		item.Action, item.object, item.Key = Create, c.Object, KeyOf(c.Object)
@@ -193,24 +206,40 @@ func (p *planning) take(u *unstructured.Unstructured) {
 	p.copied[item.Key] = item
 }
 
-// addDefinitions adds the definitions of the custom resources that are copied,
-// where only some namespaces are.
-func (p *planning) addDefinitions(ctx context.Context) error {
+// portable is Portable with what the selection leaves to somebody else.
+func (p *planning) portable(u *unstructured.Unstructured) Copy {
+	if p.s.Skip != nil {
+		if why := p.s.Skip(u); why != "" {
+			return Copy{Stays: why}
+		}
+	}
+	return Portable(u, p.o)
+}
+
+// addNeeded adds what the selected objects cannot be without, where only some
+// are selected: the namespaces they are in and the definitions of their kinds.
+func (p *planning) addNeeded(ctx context.Context) error {
 	if p.s.all() {
 		return nil
 	}
-	definitions, ok := p.serves[definition]
-	if !ok {
-		return nil
-	}
-	used := map[schema.GroupKind]bool{}
+	kinds, homes := map[schema.GroupKind]bool{}, map[string]bool{}
 	for _, item := range p.copied {
 		if item.Action == Create {
-			used[item.Key.Kind] = true
+			kinds[item.Key.Kind], homes[item.Key.Namespace] = true, true
 		}
 	}
-	more, err := p.from.eachOf(ctx, []served{definitions}, Selection{}, func(u *unstructured.Unstructured) {
-		if used[defines(u)] {
+	needed := func(u *unstructured.Unstructured) bool {
+		if u.GroupVersionKind().GroupKind() == namespaceKind {
+			return homes[renamer(p.o.Namespaces).name(u.GetName())]
+		}
+		return kinds[defines(u)]
+	}
+	resources := []Resource{p.serves[namespaceKind]}
+	if definitions, ok := p.serves[definition]; ok {
+		resources = append(resources, definitions)
+	}
+	more, err := p.from.Look(ctx, resources, Selection{}, func(u *unstructured.Unstructured) {
+		if needed(u) {
 			p.take(u)
 		}
 	})
@@ -220,8 +249,8 @@ func (p *planning) addDefinitions(ctx context.Context) error {
 
 // compare looks at what the target has under the same names.
 func (p *planning) compare(ctx context.Context) error {
-	var resources []served
-	seen := map[schema.GroupKind]bool{}
+	var resources []Resource
+	seen, missing := map[schema.GroupKind]bool{}, map[schema.GroupKind]int{}
 	comes := p.definedKinds()
 	for key, item := range p.copied {
 		if item.Action != Create {
@@ -231,7 +260,7 @@ func (p *planning) compare(ctx context.Context) error {
 		if !ok {
 			there, ok = comes[key.Kind]
 			if !ok {
-				p.plan.Missing[key.Kind]++
+				missing[key.Kind]++
 				item.Action, item.Reason = Conflict, fmt.Sprintf("cluster %s has no API for %s", p.to.Name, key.Kind)
 				p.copied[key] = item
 				continue
@@ -245,7 +274,10 @@ func (p *planning) compare(ctx context.Context) error {
 		item.target.Version = item.object.GroupVersionKind().Version
 		p.copied[key] = item
 	}
-	unreadable, err := p.to.eachOf(ctx, resources, Selection{}, p.meet)
+	for _, k := range slices.SortedFunc(maps.Keys(missing), byText) {
+		p.plan.Missing = append(p.plan.Missing, Missing{Kind: k.String(), Objects: missing[k]})
+	}
+	unreadable, err := p.to.Look(ctx, resources, Selection{}, p.meet)
 	if err != nil {
 		return err
 	}
@@ -263,14 +295,14 @@ func defines(u *unstructured.Unstructured) schema.GroupKind {
 }
 
 // definedKinds are the kinds that the transfer itself brings along.
-func (p *planning) definedKinds() map[schema.GroupKind]served {
-	kinds := map[schema.GroupKind]served{}
+func (p *planning) definedKinds() map[schema.GroupKind]Resource {
+	kinds := map[schema.GroupKind]Resource{}
 	for _, item := range p.copied {
 		if item.Key.Kind != definition || item.object == nil {
 			continue
 		}
 		if r, ok := p.serves[defines(item.object)]; ok {
-			kinds[r.kind] = r
+			kinds[r.Kind] = r
 		}
 	}
 	return kinds
@@ -286,8 +318,8 @@ func (p *planning) meet(u *unstructured.Unstructured) {
 	ours := u.GetAnnotations()[From] == p.from.Name
 	there := Portable(u, Options{KeepCronJobs: true, KeepFinalizers: p.o.KeepFinalizers, Selects: p.o.Selects})
 	switch {
-	case there.Object != nil && len(Differences(item.object, there.Object)) == 0:
-		item.Action = Unchanged
+	case there.Object == nil && ours, there.Object != nil && len(Differences(item.object, there.Object)) == 0:
+		item.Action = Unchanged // what has run to its end there is not run again
 	case ours:
 		item.Action = Update
 	default:

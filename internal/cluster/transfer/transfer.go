@@ -114,8 +114,11 @@ func annotate(u *unstructured.Unstructured, name, value string) {
 
 // Kinds that are treated apart in several places.
 var (
-	serviceKind = kind("", "Service")
-	definition  = kind("apiextensions.k8s.io", "CustomResourceDefinition")
+	serviceKind   = kind("", "Service")
+	namespaceKind = kind("", "Namespace")
+	podKind       = kind("", "Pod")
+	cronJobKind   = kind("batch", "CronJob")
+	definition    = kind("apiextensions.k8s.io", "CustomResourceDefinition")
 )
 
 func kind(group, name string) schema.GroupKind { return schema.GroupKind{Group: group, Kind: name} }
