@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/localhost"
 )
 
 // client makes requests. It is safe for concurrent use.
@@ -71,7 +73,7 @@ func dialer(address string) func(ctx context.Context, network, hostPort string) 
 	var dial net.Dialer
 	return func(ctx context.Context, network, hostPort string) (net.Conn, error) {
 		if address == "" {
-			return dial.DialContext(ctx, network, loopback(hostPort))
+			return dial.DialContext(ctx, network, localhost.Resolve(hostPort))
 		}
 		if _, _, err := net.SplitHostPort(address); err == nil {
 			return dial.DialContext(ctx, network, address)
@@ -82,17 +84,6 @@ func dialer(address string) func(ctx context.Context, network, hostPort string) 
 		}
 		return dial.DialContext(ctx, network, net.JoinHostPort(strings.Trim(address, "[]"), port))
 	}
-}
-
-// loopback gives names below localhost the address that they have everywhere
-// (RFC 6761, section 6.3): not every resolver knows, and environments of a local
-// cluster have such names.
-func loopback(hostPort string) string {
-	host, port, err := net.SplitHostPort(hostPort)
-	if err != nil || !strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
-		return hostPort
-	}
-	return net.JoinHostPort("127.0.0.1", port)
 }
 
 func (c *client) close() { c.transport.CloseIdleConnections() }

@@ -298,15 +298,3 @@ func TestSummaryAsJSON(t *testing.T) {
 		t.Errorf("written and read (-written +read):\n%s", diff)
 	}
 }
-
-// Names below localhost lead to this machine, whatever the resolver says.
-func TestNamesBelowLocalhost(t *testing.T) {
-	for hostPort, want := range map[string]string{
-		"web.staging.localhost:8080": "127.0.0.1:8080", "Web.LOCALHOST.:80": "127.0.0.1:80",
-		"localhost:80": "localhost:80", "localhost.example:80": "localhost.example:80", "notlocalhost:80": "notlocalhost:80", "odd": "odd",
-	} {
-		if got := loopback(hostPort); got != want {
-			t.Errorf("%s: got %s, want %s", hostPort, got, want)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/landfall-dev/landfall/internal/localhost"
 )
 
 // route is where requests go: the address that visitors use, and, told apart
@@ -112,7 +114,7 @@ func (r *route) resolve(hostPort string) string {
 	if address, ok := r.dial[host]; ok {
 		return withPort(address, hostPort)
 	}
-	return hostPort
+	return localhost.Resolve(hostPort)
 }
 
 // withPort adds hostPort's port to an address that has none.
