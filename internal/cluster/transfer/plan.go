@@ -317,6 +317,9 @@ func (p *planning) meet(u *unstructured.Unstructured) {
 	item.there, item.owned = u.GetUID(), len(u.GetOwnerReferences()) > 0
 	ours := u.GetAnnotations()[From] == p.from.Name
 	there := Portable(u, Options{KeepCronJobs: true, KeepFinalizers: p.o.KeepFinalizers, Selects: p.o.Selects})
+	if there.Object != nil {
+		there.Object.SetOwnerReferences(nil) // those are given when all is there
+	}
 	switch {
 	case there.Object == nil && ours, there.Object != nil && len(Differences(item.object, there.Object)) == 0:
 		item.Action = Unchanged // what has run to its end there is not run again
