@@ -232,7 +232,7 @@ func (p *planning) addNeeded(ctx context.Context) error {
 		if u.GroupVersionKind().GroupKind() == namespaceKind {
 			return homes[renamer(p.o.Namespaces).name(u.GetName())]
 		}
-		return kinds[defines(u)]
+		return kinds[Defines(u)]
 	}
 	resources := []Resource{p.serves[namespaceKind]}
 	if definitions, ok := p.serves[definition]; ok {
@@ -287,8 +287,8 @@ func (p *planning) compare(ctx context.Context) error {
 	return nil
 }
 
-// defines gives the kind that a CustomResourceDefinition is of.
-func defines(u *unstructured.Unstructured) schema.GroupKind {
+// Defines gives the kind that a CustomResourceDefinition is of.
+func Defines(u *unstructured.Unstructured) schema.GroupKind {
 	group, _, _ := unstructured.NestedString(u.Object, "spec", "group")
 	name, _, _ := unstructured.NestedString(u.Object, "spec", "names", "kind")
 	return kind(group, name)
@@ -301,7 +301,7 @@ func (p *planning) definedKinds() map[schema.GroupKind]Resource {
 		if item.Key.Kind != definition || item.object == nil {
 			continue
 		}
-		if r, ok := p.serves[defines(item.object)]; ok {
+		if r, ok := p.serves[Defines(item.object)]; ok {
 			kinds[r.Kind] = r
 		}
 	}
