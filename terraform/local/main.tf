@@ -1,0 +1,58 @@
+# A Kubernetes cluster on this machine, by localkube. Terraform's own resource
+# and a script are all it takes: no provider is downloaded.
+
+terraform {
+  required_version = ">= 1.9"
+}
+
+locals {
+  kubeconfig = "${var.state_dir}/${var.name}/kubeconfig"
+}
+
+resource "terraform_data" "cluster" {
+  input = {
+    name       = var.name
+    state_dir  = var.state_dir
+    kubeconfig = local.kubeconfig
+  }
+
+  # What cannot be changed of a cluster that is there.
+  triggers_replace = {
+    name      = var.name
+    state_dir = var.state_dir
+    nodes     = var.nodes
+    publish   = var.publish
+    cidr      = var.cidr
+  }
+
+  # Values reach the script by its environment, where nothing in them is code.
+  provisioner "local-exec" {
+    interpreter = ["/bin/sh", "-eu", "${path.module}/cluster.sh"]
+    command     = "create"
+    environment = {
+      NAME      = var.name
+      STATE_DIR = var.state_dir
+      NODES     = var.nodes
+      PUBLISH   = join(" ", var.publish)
+      CIDR      = var.cidr
+      WAIT      = var.wait
+      LOCALKUBE = var.localkube
+    }
+  }
+
+  provisioner "local-exec" {
+    when        = destroy
+    interpreter = ["/bin/sh", "-eu", "${path.module}/cluster.sh"]
+    command     = "delete"
+    environment = {
+      NAME      = self.output.name
+      STATE_DIR = self.output.state_dir
+    }
+  }
+}
+
+# Becomes false when somebody removes the cluster by hand: Terraform itself
+# looks at nothing that a script made.
+resource "terraform_data" "present" {
+  input = fileexists(terraform_data.cluster.output.kubeconfig)
+}
