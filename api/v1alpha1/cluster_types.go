@@ -257,6 +257,86 @@ type Routing struct {
 	// +listType=set
 	// +optional
 	AllowFrom []string `json:"allowFrom,omitempty"`
+
+	// DNS keeps the hostnames in hosted zones of Route 53. Without it they are
+	// somebody else's matter.
+	// +optional
+	DNS *DNS `json:"dns,omitempty"`
+}
+
+// DNS says where the records of hostnames are and what they hold. Records that
+// are not Landfall's are never changed.
+type DNS struct {
+	// Zones that may hold the records. A hostname is in those with the longest
+	// name that it ends in: a private and a public zone of one name both have it.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=hostedZoneID
+	Zones []HostedZone `json:"zones"`
+
+	// Wildcard gives environments that expire no records of their own below the
+	// domain: they share *.DOMAIN.
+	// +optional
+	Wildcard bool `json:"wildcard,omitempty"`
+
+	// TTL of the records; aliases have their target's.
+	// +kubebuilder:default="60s"
+	// +optional
+	TTL metav1.Duration `json:"ttl,omitzero"`
+
+	// Owner that ownership records name, in the format of external-dns. Give each
+	// Landfall that shares a zone another.
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:default=landfall
+	// +optional
+	Owner string `json:"owner,omitempty"`
+
+	// TakeOver names owners, such as that of an external-dns which is switched
+	// off, whose records of these hostnames become Landfall's.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=255
+	// +listType=set
+	// +optional
+	TakeOver []string `json:"takeOver,omitempty"`
+
+	// HandOver gives all of Landfall's records in the zones to this owner, such as
+	// an external-dns, and changes nothing else from then on.
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	HandOver string `json:"handOver,omitempty"`
+
+	// SecretName names a Secret in namespace landfall-system with
+	// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed,
+	// AWS_SESSION_TOKEN. Without it the identity of Landfall's own process is
+	// used.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// HostedZone is a zone and what the cluster's hostnames lead to there.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.records) != has(self.alias)",message="exactly one of records and alias"
+type HostedZone struct {
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[A-Z0-9]+$`
+	HostedZoneID string `json:"hostedZoneID"`
+
+	// Records are IP addresses of either kind, or one host name.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	// +listType=set
+	// +optional
+	Records []string `json:"records,omitempty"`
+
+	// Alias of an AWS resource, such as the load balancer in front of the cluster.
+	// +optional
+	Alias *Route53Alias `json:"alias,omitempty"`
 }
 
 // GatewayRef names a Gateway.

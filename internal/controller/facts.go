@@ -28,7 +28,7 @@ func asker(pool *kube.Pool) func(context.Context, string) (cluster.Facts, error)
 		}
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		facts := cluster.Facts{Endpoint: target.Config.Host}
+		facts := cluster.Facts{Endpoint: target.Config.Host, CertificateAuthority: target.Config.CAData}
 		if facts.Version, err = target.Version(ctx); err != nil {
 			return cluster.Facts{}, err
 		}

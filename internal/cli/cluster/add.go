@@ -72,10 +72,11 @@ func add(ctx context.Context, c *command.Context, name string, flags addFlags) e
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ClusterSpec{Routing: route}}
 	wanted := []client.Object{cluster}
 	if flags.kubeconfig != "" {
-		secret, err := kubeconfigSecret(name, flags)
+		secret, endpoint, err := kubeconfigSecret(name, flags)
 		if err != nil {
 			return err
 		}
+		cluster.Spec.Endpoint = endpoint
 		cluster.Spec.KubeconfigSecret = &v1alpha1.SecretKeyRef{Namespace: secret.Namespace, Name: secret.Name, Key: "kubeconfig"}
 		wanted = []client.Object{secret, cluster}
 	}
@@ -123,29 +124,33 @@ func chosenRouting(flags addFlags) (*v1alpha1.Routing, error) {
 }
 
 // kubeconfigSecret holds what is needed of the kubeconfig, complete in itself.
-func kubeconfigSecret(name string, flags addFlags) (*corev1.Secret, error) {
+// The endpoint is the server as people reach it, where that is another.
+func kubeconfigSecret(name string, flags addFlags) (secret *corev1.Secret, endpoint string, err error) {
 	config, err := clientcmd.LoadFromFile(flags.kubeconfig)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "", "reading the kubeconfig of cluster %s: %w", name, err)
+		return nil, "", fault.New(fault.Invalid, "", "reading the kubeconfig of cluster %s: %w", name, err)
 	}
 	if flags.context != "" {
 		config.CurrentContext = flags.context
 	}
 	if err := complete(config); err != nil {
-		return nil, fault.New(fault.Invalid, "`kubectl config view` shows what the file holds; --from-context chooses.", "reading %s: %w", flags.kubeconfig, err)
+		return nil, "", fault.New(fault.Invalid, "`kubectl config view` shows what the file holds; --from-context chooses.", "reading %s: %w", flags.kubeconfig, err)
+	}
+	if flags.server != "" {
+		endpoint = config.Clusters[config.Contexts[config.CurrentContext].Cluster].Server
 	}
 	if err := reachableFromPods(config, flags.server); err != nil {
-		return nil, fault.Wrap(fault.ClassOf(err), fmt.Errorf("adding cluster %s: %w", name, err), fault.HintOf(err))
+		return nil, "", fault.Wrap(fault.ClassOf(err), fmt.Errorf("adding cluster %s: %w", name, err), fault.HintOf(err))
 	}
 	text, err := clientcmd.Write(*config)
 	if err != nil {
-		return nil, fmt.Errorf("writing the kubeconfig of cluster %s: %w", name, err)
+		return nil, "", fmt.Errorf("writing the kubeconfig of cluster %s: %w", name, err)
 	}
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "cluster-" + name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.FieldManager}},
 		Type:       corev1.SecretTypeOpaque,
 		Data:       map[string][]byte{"kubeconfig": text},
-	}, nil
+	}, endpoint, nil
 }
 
 // complete reduces the config to its current context, files read in.

@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -39,7 +40,9 @@ const (
 // Facts are what a cluster says of itself.
 type Facts struct {
 	Endpoint string
-	Version  string
+	// CertificateAuthority in PEM, where the kubeconfig has one.
+	CertificateAuthority []byte
+	Version              string
 	// Nodes that are ready.
 	Nodes int32
 }
@@ -121,9 +124,10 @@ func (r *Reconciler) note(cluster *v1alpha1.Cluster, facts Facts, err error) tim
 		return askAgain
 	}
 	now := metav1.NewTime(r.Clock())
-	changed := status.Endpoint != facts.Endpoint || status.Version != facts.Version || status.Nodes != facts.Nodes
+	changed := status.Endpoint != facts.Endpoint || !bytes.Equal(status.CertificateAuthority, facts.CertificateAuthority) || status.Version != facts.Version || status.Nodes != facts.Nodes
 	if changed || status.SeenAt == nil || now.Sub(status.SeenAt.Time) >= seenEvery {
-		status.Endpoint, status.Version, status.Nodes, status.SeenAt = facts.Endpoint, facts.Version, facts.Nodes, &now
+		status.Endpoint, status.CertificateAuthority = facts.Endpoint, facts.CertificateAuthority
+		status.Version, status.Nodes, status.SeenAt = facts.Version, facts.Nodes, &now
 	}
 	return askEvery
 }
