@@ -84,8 +84,16 @@ var reasons = map[string]string{
 	"delete_because_no_module":          "the module has it no more",
 }
 
-// summarize tells people's changes from Terraform's plan.
-func summarize(plan *tfjson.Plan) Summary {
+// summarize tells people's changes from Terraform's plan. Secrets are hidden,
+// also where a provider forgot that they are.
+func summarize(plan *tfjson.Plan, given map[string]string) Summary {
+	secrets := slices.Collect(maps.Values(given))
+	for _, rc := range plan.ResourceChanges {
+		if rc.Change != nil {
+			secrets = marked(rc.Change.Before, rc.Change.BeforeSensitive, secrets)
+			secrets = marked(rc.Change.After, rc.Change.AfterSensitive, secrets)
+		}
+	}
 	outside := map[string]bool{}
 	for _, drift := range plan.ResourceDrift {
 		outside[drift.Address] = true
@@ -102,7 +110,7 @@ func summarize(plan *tfjson.Plan) Summary {
 		s.count(action)
 		change := Change{Address: short(rc.Address), Action: action, Reason: reasons[string(rc.ActionReason)], Outside: outside[rc.Address]}
 		if action == Update || action == Replace {
-			change.Attributes = attributes(rc.Change)
+			change.Attributes = attributes(rc.Change, secrets)
 		}
 		s.Changes = append(s.Changes, change)
 	}
@@ -148,7 +156,7 @@ func actionOf(c *tfjson.Change) Action {
 }
 
 // attributes lists the leaves in which before and after differ.
-func attributes(c *tfjson.Change) []Attribute {
+func attributes(c *tfjson.Change, secrets []string) []Attribute {
 	causes := map[string]bool{}
 	for _, path := range c.ReplacePaths {
 		if steps, ok := path.([]any); ok {
@@ -157,7 +165,7 @@ func attributes(c *tfjson.Change) []Attribute {
 	}
 	var found []Attribute
 	differ(nil, sides{c.Before, c.After, c.BeforeSensitive, c.AfterSensitive, c.AfterUnknown}, func(path []any, before, after string) {
-		found = append(found, Attribute{Path: pathOf(path), Before: before, After: after, Replaces: within(path, causes)})
+		found = append(found, Attribute{Path: pathOf(path), Before: hide(before, secrets), After: hide(after, secrets), Replaces: within(path, causes)})
 	})
 	return found
 }
@@ -272,6 +280,38 @@ func show(v any, hidden, notYet bool) string {
 		return fmt.Sprint(v)
 	}
 	return string(text)
+}
+
+// marked adds the strings that are marked as secret.
+func marked(value, marks any, secrets []string) []string {
+	if text, ok := value.(string); ok && marks == true {
+		return append(secrets, text)
+	}
+	for _, key := range keysOf(value) {
+		mark := marks
+		if marks != true {
+			mark = at(marks, key)
+		}
+		secrets = marked(at(value, key), mark, secrets)
+	}
+	return secrets
+}
+
+// shortestSecret that is looked for: a shorter one would be found everywhere.
+const shortestSecret = 4
+
+// hide takes secrets out of a text, as they are or as JSON has them.
+func hide(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) < shortestSecret {
+			continue
+		}
+		text = strings.ReplaceAll(text, secret, sensitive)
+		if quoted, err := json.Marshal(secret); err == nil {
+			text = strings.ReplaceAll(text, string(quoted[1:len(quoted)-1]), sensitive)
+		}
+	}
+	return text
 }
 
 // pathOf writes a path as people do: subnets[0].cidr.

@@ -36,6 +36,7 @@ var summaries = []struct {
 	class  fault.Class
 	hint   string
 }{
+	{"Extraneous JSON object property", fault.Invalid, "The module has no such variable: see its documentation."},
 	{"Unsupported argument", fault.Invalid, "The module has no such variable: see its documentation."},
 	{"Missing required argument", fault.Invalid, "Give the variable with --var."},
 	{"Invalid value for", fault.Invalid, "Correct the variable with --var."},

@@ -67,7 +67,7 @@ func (r *Run) plan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the plan: %w", err)
 	}
-	return &Plan{Summary: summarize(shown), Data: data}, nil
+	return &Plan{Summary: summarize(shown, r.root.Secrets), Data: data}, nil
 }
 
 func (r *Run) planOptions(opts PlanOptions) []tfexec.PlanOption {

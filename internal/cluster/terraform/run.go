@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -168,10 +169,5 @@ func (r *Run) init(ctx context.Context) error {
 
 // mask hides secret variables in what Terraform and providers say.
 func (r *Run) mask(text string) string {
-	for _, value := range r.root.Secrets {
-		if len(value) >= 4 {
-			text = strings.ReplaceAll(text, value, "(sensitive)")
-		}
-	}
-	return text
+	return hide(text, slices.Collect(maps.Values(r.root.Secrets)))
 }
