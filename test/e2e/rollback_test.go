@@ -19,38 +19,43 @@ func TestRollbackFromABrokenState(t *testing.T) {
 	tests := []struct {
 		name string
 		harm func(t *testing.T, env string)
+		// alone: what it does to the machine or the registry would trouble others.
+		alone bool
 	}{
 		{"crash-looping pods", func(t *testing.T, env string) {
 			out := expect(t, 3, "deploy", env, "--set", "web=crash")
 			if !strings.Contains(out, "CrashLoop") {
 				t.Errorf("the failure is not named:\n%s", out)
 			}
-		}},
+		}, false},
 		{"in the middle of a deploy", func(t *testing.T, env string) {
 			landfall(t, "deploy", env, "--set", "web=crash", "--wait=false")
-		}},
+		}, false},
 		{"every core pinned", func(t *testing.T, env string) {
 			pinCores(t)
 			landfall(t, "deploy", env, "--set", "web=2")
-		}},
+		}, true},
 		{"tag moved", func(t *testing.T, env string) {
 			landfall(t, "deploy", env, "--set", "web=2")
 			push(t, "2", "mini:1")
 			t.Cleanup(func() { push(t, "1", "mini:1") })
-		}},
+		}, true},
 		{"tag deleted in the registry", func(t *testing.T, env string) {
 			landfall(t, "deploy", env, "--set", "web=2")
 			deleteTag(t, "mini", "1")
 			t.Cleanup(func() { push(t, "1", "mini:1") })
-		}},
+		}, true},
 		{"edited by other tools", func(t *testing.T, env string) {
 			landfall(t, "deploy", env, "--set", "web=2")
 			kubectl(t, "--namespace", env, "set", "env", "deployment/web", "EXTRA=1")
 			kubectl(t, "--namespace", env, "delete", "service", "web")
-		}},
+		}, false},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if !tt.alone {
+				t.Parallel()
+			}
 			env := fmt.Sprintf("broken-%d", i)
 			deleted(t, env)
 			landfall(t, "env", "create", env, "--blueprint", "mini")
