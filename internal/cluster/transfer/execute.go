@@ -4,18 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -30,14 +24,10 @@ const (
 	manager = "landfall-transfer"
 )
 
-// transient errors are tried again: webhooks and quotas that come up with the
-// objects of this very transfer, accounts that a pod waits for.
-var transient = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 6}
-
 // Execution says how a plan is carried out.
 type Execution struct {
-	// DryRun lets the target check everything and changes nothing. What is in
-	// namespaces that are yet to be made cannot be checked so.
+	// DryRun lets the target check everything and changes nothing. What needs a
+	// namespace or a kind that is yet to be made is checked when it is made.
 	DryRun bool
 	// Unchecked leaves out the check of everything before anything is written.
 	Unchecked bool
@@ -50,28 +40,43 @@ type Outcome struct {
 	Key Key `json:"key"`
 	// Action that was done: create, update, unchanged, or conflict and stays.
 	Action Action `json:"action"`
-	// Reason it was not done.
+	// Done: it was written, or in a dry run accepted.
+	Done bool `json:"done,omitempty"`
+	// Reason it was not done, or could not be checked.
 	Reason string `json:"reason,omitempty"`
-	failed bool
+	Failed bool   `json:"failed,omitempty"`
+	// Unchecked: a dry run could not tell whether the target takes it.
+	Unchecked bool `json:"unchecked,omitempty"`
 }
 
 // Result is what a transfer did.
 type Result struct {
 	Outcomes []Outcome `json:"outcomes"`
-	// Unchecked are objects that a dry run could not check.
+	// Unchecked is how many objects a dry run could not check.
 	Unchecked int           `json:"unchecked,omitempty"`
-	Took      time.Duration `json:"took"`
+	Took      time.Duration `json:"tookNanoseconds"`
+}
+
+// Done is how many objects were written, or in a dry run accepted.
+func (r *Result) Done() int {
+	n := 0
+	for _, o := range r.Outcomes {
+		if o.Done {
+			n++
+		}
+	}
+	return n
 }
 
 // Failed are the outcomes that are errors.
 func (r *Result) Failed() []Outcome {
-	return slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.failed })
+	return slices.DeleteFunc(slices.Clone(r.Outcomes), func(o Outcome) bool { return !o.Failed })
 }
 
 // Execute carries the plan out, stage by stage. The source is not touched. It
 // may be broken off at any moment: a new plan finds what is there and goes on.
 func (p *Plan) Execute(ctx context.Context, e Execution, reporter progress.Reporter) (*Result, error) {
-	if err := p.refused(e); err != nil {
+	if err := p.Refused(e); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -85,8 +90,8 @@ func (p *Plan) Execute(ctx context.Context, e Execution, reporter progress.Repor
 	return result, err
 }
 
-// refused says what a person must decide first.
-func (p *Plan) refused(e Execution) error {
+// Refused says what a person must decide before the plan can be carried out.
+func (p *Plan) Refused(e Execution) error {
 	if len(p.Unreadable) > 0 {
 		return fault.New(fault.Refused, "Give the credentials the right to list it, or select namespaces without it.", "transferring from cluster %s: %s could not be read: %s", p.From, p.Unreadable[0].What, p.Unreadable[0].Reason)
 	}
@@ -173,7 +178,7 @@ func (x *executing) inStages(ctx context.Context, reporter progress.Reporter, na
 		return nil
 	}
 	step := reporter.Step(name)
-	done := 0
+	done, total, began := 0, len(items), time.Now()
 	for len(items) > 0 {
 		stage := x.plan.Items[items[0]].Stage
 		n := len(items)
@@ -182,7 +187,7 @@ func (x *executing) inStages(ctx context.Context, reporter progress.Reporter, na
 		}
 		if err := x.all(ctx, items[:n], false, func() {
 			done++
-			step.Count(int64(done), int64(done+len(items)-n), "objects")
+			step.Count(int64(done), int64(total), pace(done, began))
 		}); err != nil {
 			step.Fail(err)
 			return err
@@ -197,16 +202,16 @@ func (x *executing) inStages(ctx context.Context, reporter progress.Reporter, na
 		}
 		items = items[n:]
 	}
-	step.Done("%d", done)
+	step.Done("%d %s", done, pace(done, began))
 	return nil
 }
 
 // each handles items of any stage at once.
 func (x *executing) each(ctx context.Context, step progress.Step, items []int, dryRun bool) error {
-	done := 0
+	done, began := 0, time.Now()
 	err := x.all(ctx, items, dryRun, func() {
 		done++
-		step.Count(int64(done), int64(len(items)), "objects")
+		step.Count(int64(done), int64(len(items)), pace(done, began))
 	})
 	if err != nil {
 		step.Fail(err)
@@ -228,10 +233,12 @@ func (x *executing) all(ctx context.Context, items []int, dryRun bool, each func
 			switch {
 			case err == nil:
 				x.made[x.plan.Items[i].uid] = uid
-			case dryRun && namespaceMissing(err):
+				x.outcomes[i].Done = dryRun == x.e.DryRun
+			case dryRun && notYet(err) != "":
 				x.unchecked++
+				x.outcomes[i].Reason, x.outcomes[i].Unchecked = "checked when it is made: "+notYet(err), true
 			default:
-				x.outcomes[i].Reason, x.outcomes[i].failed = err.Error(), true
+				x.outcomes[i].Reason, x.outcomes[i].Failed = err.Error(), true
 			}
 			each()
 			return ctx.Err()
@@ -240,167 +247,23 @@ func (x *executing) all(ctx context.Context, items []int, dryRun bool, each func
 	return group.Wait()
 }
 
-// namespaceMissing: the object may be fine, its namespace is yet to be made.
-func namespaceMissing(err error) bool {
-	return apierrors.IsNotFound(err) && strings.Contains(err.Error(), "namespaces ")
-}
-
 func (x *executing) failures() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := 0
 	for _, o := range x.outcomes {
-		if o.failed {
+		if o.Failed {
 			n++
 		}
 	}
 	return n
 }
 
-// write creates or updates one object and gives its UID.
-func (x *executing) write(ctx context.Context, item Item, dryRun bool) (uid types.UID, err error) {
-	resource := x.resource(item)
-	var options []string
-	if dryRun {
-		options = []string{metav1.DryRunAll}
+// pace reads "objects, 240/s".
+func pace(done int, since time.Time) string {
+	took := time.Since(since)
+	if took < 500*time.Millisecond {
+		return "objects"
 	}
-	attempt := func(ctx context.Context) (bool, error) {
-		var made *unstructured.Unstructured
-		if item.Action == Create {
-			made, err = resource.Create(ctx, item.object, metav1.CreateOptions{DryRun: options, FieldManager: manager})
-		}
-		if item.Action != Create || apierrors.IsAlreadyExists(err) {
-			made, err = replace(ctx, resource, item.object, options)
-		}
-		if err != nil {
-			if !dryRun && mayPass(err) {
-				return false, nil
-			}
-			return false, err
-		}
-		uid = made.GetUID()
-		return true, nil
-	}
-	if failed := wait.ExponentialBackoffWithContext(ctx, transient, attempt); failed != nil && err == nil {
-		err = failed
-	}
-	return uid, err
-}
-
-// mayPass tells errors that another moment may end.
-func mayPass(err error) bool {
-	return apierrors.IsInternalError(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) || strings.Contains(err.Error(), "serviceaccount") || strings.Contains(err.Error(), "the server could not find the requested resource")
-}
-
-// replace gives the object that is there what the source has, keeping what the
-// target's API server needs to accept it.
-func replace(ctx context.Context, resource dynamic.ResourceInterface, object *unstructured.Unstructured, dryRun []string) (*unstructured.Unstructured, error) {
-	there, err := resource.Get(ctx, object.GetName(), metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	next := object.DeepCopy()
-	next.SetResourceVersion(there.GetResourceVersion())
-	next.SetUID(there.GetUID())
-	keep(next, there, "spec", "clusterIP")
-	keep(next, there, "spec", "clusterIPs")
-	keep(next, there, "spec", "volumeName")
-	next.SetFinalizers(there.GetFinalizers())
-	return resource.Update(ctx, next, metav1.UpdateOptions{DryRun: dryRun, FieldManager: manager})
-}
-
-// keep takes over a field that cannot change, where the new object has none.
-func keep(next, there *unstructured.Unstructured, path ...string) {
-	if _, has, _ := unstructured.NestedFieldNoCopy(next.Object, path...); has {
-		return
-	}
-	if value, has, _ := unstructured.NestedFieldCopy(there.Object, path...); has {
-		_ = unstructured.SetNestedField(next.Object, value, path...) // the parent is a map in both
-	}
-}
-
-func (x *executing) resource(item Item) dynamic.ResourceInterface {
-	all := x.plan.to.dynamic.Resource(item.target)
-	if item.Key.Namespace == "" {
-		return all
-	}
-	return all.Namespace(item.Key.Namespace)
-}
-
-// served waits until the definitions among the items are served.
-func (x *executing) served(ctx context.Context, items []int) error {
-	for _, i := range items {
-		item := x.plan.Items[i]
-		if item.Key.Kind != definition || x.outcomes[i].failed {
-			continue
-		}
-		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, servedWithin, true, func(ctx context.Context) (bool, error) {
-			there, err := x.resource(item).Get(ctx, item.Key.Name, metav1.GetOptions{})
-			if err != nil {
-				return false, nil
-			}
-			conditions, _, _ := unstructured.NestedSlice(there.Object, "status", "conditions")
-			return slices.ContainsFunc(conditions, func(c any) bool {
-				m, _ := c.(map[string]any)
-				return m["type"] == "Established" && m["status"] == "True"
-			}), nil
-		})
-		if err != nil {
-			return fmt.Errorf("waiting for cluster %s to serve %s: %w", x.plan.To, item.Key.Name, err)
-		}
-	}
-	return nil
-}
-
-// owners gives objects their owners' new UIDs. An owner that is not there is
-// left out: a reference to nothing would have the object deleted.
-func (x *executing) owners(ctx context.Context, reporter progress.Reporter) error {
-	var owned []int
-	for i, item := range x.plan.Items {
-		if len(item.owners) > 0 && !item.owned && !x.outcomes[i].failed && x.made[item.uid] != "" {
-			owned = append(owned, i)
-		}
-	}
-	if len(owned) == 0 || x.failures() > 0 {
-		return nil
-	}
-	step := reporter.Step("owners")
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(writesAtOnce)
-	for _, i := range owned {
-		group.Go(func() error { return x.own(ctx, i) })
-	}
-	if err := group.Wait(); err != nil {
-		step.Fail(err)
-		return err
-	}
-	step.Done("%d objects", len(owned))
-	return nil
-}
-
-func (x *executing) own(ctx context.Context, i int) error {
-	item := x.plan.Items[i]
-	var owners []metav1.OwnerReference
-	for _, owner := range item.owners {
-		if uid := x.made[owner.UID]; uid != "" {
-			owner.UID = uid
-			owners = append(owners, owner)
-		}
-	}
-	if len(owners) == 0 {
-		return nil
-	}
-	patch := &unstructured.Unstructured{}
-	patch.SetOwnerReferences(owners)
-	text, err := patch.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	if _, err := x.resource(item).Patch(ctx, item.Key.Name, types.MergePatchType, text, metav1.PatchOptions{FieldManager: manager}); err != nil {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.outcomes[i].Reason, x.outcomes[i].failed = "giving it its owner: "+err.Error(), true
-	}
-	return ctx.Err()
+	return fmt.Sprintf("objects, %.0f/s", float64(done)/took.Seconds())
 }

@@ -193,17 +193,6 @@ func ended(condition any) bool {
 	return (m["type"] == "Complete" || m["type"] == "Failed") && m["status"] == "True"
 }
 
-// cronJob runs on one side only.
-func cronJob(c *Copy, source *unstructured.Unstructured, o Options) {
-	suspended, _, _ := unstructured.NestedBool(source.Object, "spec", "suspend")
-	if o.KeepCronJobs || suspended {
-		return
-	}
-	_ = unstructured.SetNestedField(c.Object.Object, true, "spec", "suspend")
-	annotate(c.Object, Suspended, "true")
-	c.note("is suspended in the target until the source's is")
-}
-
 // clusterRole that is aggregated gets its rules from the target's roles.
 func clusterRole(c *Copy, source *unstructured.Unstructured, _ Options) {
 	if rule, ok, _ := unstructured.NestedMap(source.Object, "aggregationRule"); ok && len(rule) > 0 {

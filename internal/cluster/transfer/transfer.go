@@ -27,13 +27,6 @@ type Options struct {
 	KeepFinalizers []string
 }
 
-// Annotations that say what was changed on the way, so that it can be taken
-// back.
-const (
-	// Suspended marks a CronJob that runs on the other side.
-	Suspended = "landfall.dev/suspended-by-transfer"
-)
-
 // Copy is what becomes of one object.
 type Copy struct {
 	// Object to create in the target; nil if it stays.
