@@ -1,0 +1,134 @@
+// Package preflight tells what will break on a cluster before anything moves
+// there: what the objects of one cluster ask for that the other does not have.
+//
+// Both sides are read once (read.go) into snapshots; each check is a small pure
+// function over them, and finds things. What could not be read is a finding,
+// too: nothing is passed over in silence. Start at Look and at the list of
+// checks.
+package preflight
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/landfall-dev/landfall/internal/cluster/transfer"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
+)
+
+// Options say what would move.
+type Options struct {
+	// Selection of what moves: everything but the system's by default.
+	Selection transfer.Selection
+	// Rename gives namespaces another name on the target, old to new.
+	Rename map[string]string
+	// Skip names checks that are not made; see Checks.
+	Skip []string
+}
+
+// check is one thing that is looked at. find gets what was read and changes
+// nothing of it.
+type check struct {
+	name, about string
+	find        func(w *world) []Finding
+}
+
+// checks in the order in which people want to read what they find.
+var checks = []check{
+	{"apis", "kinds and API versions that the target does not serve", findAPIs},
+	{"versions", "what Kubernetes changed between the versions of the two sides", findVersions},
+	{"classes", "storage, ingress, gateway, priority and runtime classes", findClasses},
+	{"scheduling", "pods that no node of the target takes", findScheduling},
+	{"spread", "replicas that cannot be spread as they ask to be", findSpread},
+	{"room", "CPU, memory and pods in sum", findRoom},
+	{"ports", "host ports and node ports that are taken", findPorts},
+	{"architecture", "images that do not run on the nodes' processors", findArchitecture},
+	{"images", "images that cannot be pulled", findImages},
+	{"podsecurity", "pods that the namespaces' Pod Security Standards refuse", findPodSecurity},
+	{"quotas", "ResourceQuotas and LimitRanges of the target", findQuotas},
+	{"webhooks", "admission webhooks that would refuse everything", findWebhooks},
+	{"disruption", "PodDisruptionBudgets that let no node be drained", findDisruption},
+	{"services", "load balancers, addresses and hostnames", findServices},
+	{"volumes", "volumes, whose data is not copied", findVolumes},
+	{"identity", "service accounts that a cloud knows by the old cluster", findIdentity},
+	{"addresses", "addresses of the old cluster that are written down", findAddresses},
+	{"nodegroups", "known limits of managed node groups", findNodeGroups},
+}
+
+// Checks gives the names of all checks, and what each is about.
+func Checks() (names []string, about map[string]string) {
+	about = map[string]string{}
+	for _, c := range checks {
+		names, about[c.name] = append(names, c.name), c.about
+	}
+	return names, about
+}
+
+// world is what the checks look at.
+type world struct {
+	from, to *snapshot
+	in       *incoming
+	// placed is what place found out.
+	placed map[*workload]placement
+	// images are what registries said.
+	images map[pull]pulled
+}
+
+// Look reads both sides and tells what will break. Neither side is changed. An
+// error means that a side could not be read at all; parts that could not be
+// read are findings.
+func Look(ctx context.Context, from, to *transfer.Cluster, o Options, reporter progress.Reporter) (*Report, error) {
+	for _, name := range o.Skip {
+		if !slices.ContainsFunc(checks, func(c check) bool { return c.name == name }) {
+			names, _ := Checks()
+			return nil, fault.New(fault.Invalid, "There are: "+strings.Join(names, ", ")+".", "skipping check %q: there is none", name)
+		}
+	}
+	w, err := read(ctx, from, to, o, reporter)
+	if err != nil {
+		return nil, err
+	}
+	return w.judge(o.Skip), nil
+}
+
+// judge makes all checks but those skipped.
+func (w *world) judge(skip []string) *Report {
+	r := &Report{
+		From: w.from.name, To: w.to.name, FromVersion: w.from.version, ToVersion: w.to.version,
+		Objects: w.in.count, Workloads: len(w.in.workloads), Checks: []string{},
+	}
+	var found []Finding
+	for _, c := range checks {
+		if slices.Contains(skip, c.name) {
+			r.Skipped = append(r.Skipped, c.name)
+			continue
+		}
+		r.Checks = append(r.Checks, c.name)
+		for _, f := range c.find(w) {
+			f.Check = c.name
+			found = append(found, f)
+		}
+	}
+	r.Findings = merge(append(found, w.unreadable()...))
+	r.Answer = answer(r.Findings)
+	return r
+}
+
+// unreadable are findings about what could not be read.
+func (w *world) unreadable() []Finding {
+	var found []Finding
+	for _, side := range []struct {
+		cluster string
+		parts   []transfer.Unreadable
+	}{{w.from.name, w.from.unreadable}, {w.from.name, w.in.unreadable}, {w.to.name, w.to.unreadable}} {
+		for _, part := range side.parts {
+			found = append(found, Finding{
+				Check: "reading", Severity: Unknown,
+				What:   "cluster " + side.cluster + ": " + part.What + " could not be read: " + part.Reason,
+				Remedy: "Look with credentials that may list it (kubectl auth can-i list), and repair aggregated APIs that are down (kubectl get apiservices).",
+			})
+		}
+	}
+	return found
+}
