@@ -44,3 +44,16 @@ func (r *Run) Recover(ctx context.Context) (bool, error) {
 	}
 	return true, os.Remove(path)
 }
+
+// Locked says who holds the backend's lock; nil if nobody does. It finds out by
+// taking the lock for a moment.
+func (r *Run) Locked(ctx context.Context) (*StateLocked, error) {
+	said := r.listen(nil)
+	_, err := r.tf.PlanJSON(ctx, said, tfexec.Refresh(false), tfexec.VarFile(r.secretFile()))
+	r.tf.SetStdout(nil)
+	var locked *StateLocked
+	if err := r.explain("plan", said, err); errors.As(err, &locked) || err == nil {
+		return locked, nil
+	}
+	return nil, ctx.Err() // whatever else is wrong, the lock was free
+}
