@@ -195,10 +195,9 @@ func (p *planning) take(u *unstructured.Unstructured) {
 		return
 	}
 	c := p.portable(u)
-	item := Item{Key: KeyOf(u), Action: Stay, Reason: c.Stays, Notes: c.Notes, uid: u.GetUID()}
+	item := Item{Key: KeyOf(u), Action: Stay, Reason: c.Stays, Notes: c.Notes, Stage: Stage(u.GroupVersionKind().GroupKind()), uid: u.GetUID()}
 	if c.Object != nil {
 		item.Action, item.object, item.Key = Create, c.Object, KeyOf(c.Object)
-		item.Stage = Stage(item.Key.Kind)
 		item.owners = c.Object.GetOwnerReferences()
 		c.Object.SetOwnerReferences(nil)
 		annotate(c.Object, From, p.from.Name)

@@ -73,10 +73,22 @@ func staysAsSystem(u *unstructured.Unstructured, gk schema.GroupKind) string {
 		return own
 	case gk == kind("", "ConfigMap") && u.GetName() == "kube-root-ca.crt":
 		return own
-	case gk == kind("", "Service") && u.GetNamespace() == "default" && u.GetName() == "kubernetes":
+	case u.GetNamespace() == "default" && (gk == serviceKind || gk == kind("", "Endpoints") || gk == kind("discovery.k8s.io", "EndpointSlice")) && u.GetName() == "kubernetes":
 		return own
+	case servedBySystem(u, gk):
+		return "is served by the source's system"
 	}
 	return ""
+}
+
+// servedBySystem tells what leads the API server to a Service of a system
+// namespace, which stays, too.
+func servedBySystem(u *unstructured.Unstructured, gk schema.GroupKind) bool {
+	if gk != kind("apiregistration.k8s.io", "APIService") {
+		return false
+	}
+	namespace, _, _ := unstructured.NestedString(u.Object, "spec", "service", "namespace")
+	return slices.Contains(system, namespace)
 }
 
 // staysAsOwned keeps what a controller of the target makes again.
