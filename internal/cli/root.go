@@ -23,6 +23,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/frontdoor"
 	"github.com/landfall-dev/landfall/internal/cli/history"
 	"github.com/landfall-dev/landfall/internal/cli/image"
+	"github.com/landfall-dev/landfall/internal/cli/kubeconfig"
 	"github.com/landfall-dev/landfall/internal/cli/load"
 	"github.com/landfall-dev/landfall/internal/cli/local"
 	"github.com/landfall-dev/landfall/internal/cli/logs"
@@ -90,7 +91,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
 	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c), load.New(c))
 	add(root, groupMoving, migrate.New(c), watchdog.New(c), data.New(c))
-	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), local.New(c), image.New(c))
+	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), kubeconfig.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root
 }

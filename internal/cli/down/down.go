@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
-	"github.com/landfall-dev/landfall/internal/cli/kubeconfig"
+	"github.com/landfall-dev/landfall/internal/cluster/access"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/localcluster"
 	"github.com/landfall-dev/landfall/internal/platform"
@@ -150,7 +150,7 @@ func deleteLocal(ctx context.Context, c *command.Context, f *flags, tool *localc
 		return err
 	}
 	step.Done("")
-	if err := kubeconfig.Remove("", cluster.Name); err != nil {
+	if err := access.UserFiles("").RemoveLocal(ctx, cluster.Name); err != nil {
 		return err
 	}
 	return c.Print(removed{Cluster: cluster.Name, ClusterDeleted: true, Contents: contents}, say("local cluster "+cluster.Name+" is deleted"))

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
-	"github.com/landfall-dev/landfall/internal/cli/kubeconfig"
+	"github.com/landfall-dev/landfall/internal/cluster/access"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/legacyhost"
 	"github.com/landfall-dev/landfall/internal/localcluster"
@@ -26,7 +26,7 @@ import (
 type verb struct {
 	words, short, example string
 	// then runs after success with what localkube printed.
-	then func(c *command.Context, args []string, printed string) error
+	then func(ctx context.Context, c *command.Context, args []string, printed string) error
 }
 
 var verbs = []verb{
@@ -105,7 +105,7 @@ func pass(ctx context.Context, c *command.Context, v verb, line, args []string) 
 	if err != nil || v.then == nil || asksForHelp(args) {
 		return err
 	}
-	return v.then(c, args, printed.String())
+	return v.then(ctx, c, args, printed.String())
 }
 
 // said is an error that localkube has told the user already.
@@ -130,13 +130,13 @@ func asksForHelp(args []string) bool {
 }
 
 // useContext makes the cluster the current context.
-func useContext(c *command.Context, _ []string, printed string) error {
+func useContext(ctx context.Context, c *command.Context, _ []string, printed string) error {
 	lines := strings.Split(strings.TrimSpace(printed), "\n")
 	ready, err := localcluster.ParseReady(lines[len(lines)-1])
 	if err != nil {
 		return nil // JSON was asked for: the path is in it, the rest is the caller's
 	}
-	name, err := kubeconfig.Merge("", ready.Kubeconfig, ready.Name)
+	name, err := access.UserFiles("").MergeLocal(ctx, ready.Kubeconfig, ready.Name)
 	if err != nil {
 		return err
 	}
@@ -145,12 +145,12 @@ func useContext(c *command.Context, _ []string, printed string) error {
 }
 
 // dropContext forgets the contexts of deleted clusters.
-func dropContext(_ *command.Context, args []string, _ string) error {
+func dropContext(ctx context.Context, _ *command.Context, args []string, _ string) error {
 	for _, a := range args {
 		if strings.HasPrefix(a, "-") {
 			continue
 		}
-		if err := kubeconfig.Remove("", a); err != nil {
+		if err := access.UserFiles("").RemoveLocal(ctx, a); err != nil {
 			return err
 		}
 	}

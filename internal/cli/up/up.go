@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
-	"github.com/landfall-dev/landfall/internal/cli/kubeconfig"
+	"github.com/landfall-dev/landfall/internal/cluster/access"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/localcluster"
 	"github.com/landfall-dev/landfall/internal/platform"
@@ -155,7 +155,7 @@ func (f *flags) accessLocal(ctx context.Context, c *command.Context) (func(conte
 		if err != nil {
 			return platform.Access{}, err
 		}
-		if _, err := kubeconfig.Merge("", ready.Kubeconfig, ready.Name); err != nil {
+		if _, err := access.UserFiles("").MergeLocal(ctx, ready.Kubeconfig, ready.Name); err != nil {
 			return platform.Access{}, err
 		}
 		return platform.AccessTo(ctx, ready)
@@ -193,7 +193,7 @@ func printPlan(c *command.Context, options platform.Options) error {
 func printResult(w io.Writer, c *command.Context, f *flags, result *platform.Result) error {
 	rows := [][2]string{{"cluster", result.Cluster}, {"registry", result.Registry}}
 	if !onExisting(c) {
-		rows = append(rows, [2]string{"context", kubeconfig.ContextName(f.name)})
+		rows = append(rows, [2]string{"context", access.LocalContext(f.name)})
 	}
 	if result.URL != "" {
 		rows = append(rows, [2]string{"front door", result.URL})
