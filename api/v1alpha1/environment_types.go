@@ -336,7 +336,8 @@ type LeftBehind struct {
 	// Sleep holds the sizes to restore there.
 	// +optional
 	Sleep []SleepingObject `json:"sleep,omitempty"`
-	// HandedOver: its CronJobs are suspended, so that they run on the new side.
+	// HandedOver: CronJobs run on the new side and are suspended here; without
+	// it, it is the other way round.
 	// +optional
 	HandedOver bool `json:"handedOver,omitempty"`
 	// MovedAt is when the environment changed its cluster.

@@ -22,6 +22,30 @@ func (d *Desired) Images() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// Digests are those of the images in pod templates, by repository; a repository
+// of which several run is left out.
+func (d *Desired) Digests() map[string]string {
+	found, several := map[string]string{}, map[string]bool{}
+	for _, o := range d.Objects() {
+		for _, container := range containers(o.Object) {
+			image, _ := container["image"].(string)
+			ref := splitReference(image)
+			if known := found[ref.repository]; ref.digest == "" || known != "" && known != ref.digest {
+				several[ref.repository] = true
+			}
+			found[ref.repository] = ref.digest
+		}
+	}
+	maps.DeleteFunc(found, func(repository, _ string) bool { return several[repository] })
+	return found
+}
+
+// ByTag splits a reference that names an image by tag alone, or by nothing.
+func ByTag(reference string) (image Image, tagged bool) {
+	ref := splitReference(reference)
+	return Image{Repository: ref.repository, Version: ref.tag}, ref.digest == ""
+}
+
 // Pin replaces references by tag with digests, so that charts and
 // kustomizations run the same images after a rollback too. References that are
 // not in images stay. It changes d; call it once, before anybody else has it.

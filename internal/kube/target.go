@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
@@ -97,6 +98,19 @@ func (t *Target) Version(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("asking cluster %s for its version: %w", t.name, err)
 	}
 	return info.GitVersion, nil
+}
+
+// ID identifies the cluster, however it is reached: by the UID of the namespace
+// that every cluster has from its beginning.
+func (t *Target) ID(ctx context.Context) (types.UID, error) {
+	system, err := t.getMetadata(ctx, namespaceKind, "", metav1.NamespaceSystem)
+	if err != nil {
+		return "", fmt.Errorf("identifying cluster %s: %w", t.name, err)
+	}
+	if system == nil {
+		return "", fmt.Errorf("identifying cluster %s: it has no namespace %s", t.name, metav1.NamespaceSystem)
+	}
+	return system.UID, nil
 }
 
 // Requests counts the API requests made so far, by verb.

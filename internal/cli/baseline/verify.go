@@ -16,6 +16,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/check"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"github.com/landfall-dev/landfall/internal/result"
@@ -153,7 +154,7 @@ func secrets(ctx context.Context, c *command.Context, project, name string) (fun
 }
 
 func compare(ctx context.Context, c *command.Context, env *v1alpha1.Environment, d *baseline.Definition) ([]result.Result, error) {
-	config, err := ask.TargetConfig(ctx, c, env.Spec.Cluster)
+	config, err := ask.TargetConfig(ctx, c, environment.Cluster(env))
 	if err != nil {
 		return nil, err
 	}

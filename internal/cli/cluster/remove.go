@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,8 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cluster/provision"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -79,7 +82,7 @@ func unused(ctx context.Context, cl client.Client, name string, force bool) erro
 	}
 	var running []string
 	for _, env := range envs.Items {
-		if env.Spec.Cluster == name {
+		if slices.Contains(environment.Clusters(&env), name) {
 			running = append(running, env.Namespace+"/"+env.Name)
 		}
 	}
@@ -93,7 +96,7 @@ func unused(ctx context.Context, cl client.Client, name string, force bool) erro
 // removeSecret removes the kubeconfig where `cluster add` made it.
 func removeSecret(ctx context.Context, cl client.Client, cluster *v1alpha1.Cluster) error {
 	ref := cluster.Spec.KubeconfigSecret
-	if ref == nil || ref.Namespace != systemNamespace || ref.Name != "cluster-"+cluster.Name {
+	if ref == nil || ref.Namespace != provision.Namespace || ref.Name != "cluster-"+cluster.Name {
 		return nil
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}

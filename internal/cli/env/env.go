@@ -17,5 +17,5 @@ func New(c *command.Context) *cobra.Command {
 		Example: "  landfall env create pr-1 --from staging --set web=1.4.2 --ttl 8h\n  landfall env list",
 	},
 		newCreate(c), newClone(c), newList(c), newGet(c), newDiff(c), newDrift(c),
-		newExtend(c), newSleep(c), newWake(c), newDelete(c))
+		newExtend(c), newSleep(c), newWake(c), newMove(c), newFinish(c), newDelete(c))
 }

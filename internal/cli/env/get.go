@@ -37,7 +37,7 @@ func show(c *command.Context, w io.Writer, env *v1alpha1.Environment) error {
 	facts := [][]string{
 		{"Name", env.Name},
 		{"Blueprint", env.Spec.Blueprint},
-		{"Cluster", env.Spec.Cluster + ", namespace " + command.OrDash(env.Status.Namespace)},
+		{"Cluster", whereabouts(env) + ", namespace " + command.OrDash(env.Status.Namespace)},
 		{"Phase", command.OrDash(string(env.Status.Phase))},
 		{"Release", release(env)},
 		{"Drift", driftWord(env.Status.Drift)},
@@ -48,7 +48,7 @@ func show(c *command.Context, w io.Writer, env *v1alpha1.Environment) error {
 	for _, u := range env.Status.URLs {
 		facts = append(facts, []string{"URL", u.URL + " (" + u.Component + ")"})
 	}
-	for _, condition := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionExpiring} {
+	for _, condition := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionMoving, v1alpha1.ConditionExpiring} {
 		if line := conditionLine(env, condition); line != "" {
 			facts = append(facts, []string{condition, line})
 		}

@@ -66,7 +66,7 @@ func listTable(c *command.Context, w io.Writer, envs []v1alpha1.Environment, all
 		env := &envs[i]
 		row := []string{
 			env.Name, env.Spec.Blueprint, command.OrDash(string(env.Status.Phase)), command.OrDash(ask.Number(env.Status.Release)),
-			instances(env), driftWord(env.Status.Drift), env.Spec.Cluster, expires(c, env.Status.ExpiresAt), c.Age(env.CreationTimestamp.Time),
+			instances(env), driftWord(env.Status.Drift), whereabouts(env), expires(c, env.Status.ExpiresAt), c.Age(env.CreationTimestamp.Time),
 		}
 		if all {
 			row = append([]string{env.Namespace}, row...)

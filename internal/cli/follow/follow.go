@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -145,4 +146,46 @@ func Gone(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, 
 		"deleting %s: not done after %s: %s", asked.Name, timeout, state)
 	step.Fail(err)
 	return err
+}
+
+// Left waits until a move that somebody asked to finish has nothing left on the
+// old cluster. It fails when timeout passes, saying what is awaited.
+func Left(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) (*v1alpha1.Environment, error) {
+	cl, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	waiting := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	step := c.Progress().Step("finish the move of " + asked.Name)
+	state := "nothing has been seen of it yet"
+	for range changes(waiting, cl, asked) {
+		now, err := read(waiting, cl, asked)
+		switch {
+		case apierrors.IsNotFound(err):
+			err := fault.New(fault.Failed, "", "finishing the move of %s: it was deleted meanwhile", asked.Name)
+			step.Fail(err)
+			return nil, err
+		case err == nil && now.Environment.Status.Left == nil:
+			step.Done("")
+			return now.Environment, nil
+		case err == nil:
+			if moving := meta.FindStatusCondition(now.Environment.Status.Conditions, v1alpha1.ConditionMoving); moving != nil {
+				state = moving.Message
+			}
+			step.Update("%s", state)
+		}
+	}
+	if ctx.Err() != nil {
+		step.Fail(errors.New("interrupted"))
+		return nil, &Interrupted{Name: asked.Name, State: state, Hint: "repeat the command to wait again."}
+	}
+	err = fault.New(fault.Failed, "It goes on in the cluster: `landfall env get "+asked.Name+"` shows how.",
+		"finishing the move of %s: not done after %s: %s", asked.Name, timeout, state)
+	step.Fail(err)
+	return nil, err
 }

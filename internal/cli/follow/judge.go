@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -22,7 +23,7 @@ func judge(asked *v1alpha1.Environment, now Result) (settled bool, err error) {
 	if stalled := meta.FindStatusCondition(env.Status.Conditions, v1alpha1.ConditionStalled); holds(stalled) {
 		return true, stuck(env, stalled)
 	}
-	if r := now.Release; r != nil && r.Name == env.Status.Release && r.Status.Phase == v1alpha1.ReleaseFailed {
+	if r := now.Release; r != nil && r.Name == env.Status.Release && !environment.Arriving(env) && r.Status.Phase == v1alpha1.ReleaseFailed {
 		return true, failed(env, r)
 	}
 	if meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ConditionReconciling) {
@@ -52,7 +53,7 @@ func holds(c *metav1.Condition) bool { return c != nil && c.Status == metav1.Con
 func stuck(env *v1alpha1.Environment, c *metav1.Condition) error {
 	class := fault.Failed
 	switch c.Reason {
-	case v1alpha1.ReasonNotOwned, v1alpha1.ReasonPruneRefused:
+	case v1alpha1.ReasonNotOwned, v1alpha1.ReasonPruneRefused, v1alpha1.ReasonMoveRefused:
 		class = fault.Refused
 	case v1alpha1.ReasonInvalid, v1alpha1.ReasonBlueprintNotFound, v1alpha1.ReasonReleaseNotFound, v1alpha1.ReasonClusterNotFound:
 		class = fault.Invalid

@@ -11,6 +11,7 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/logs"
 	"github.com/landfall-dev/landfall/internal/logs/live"
@@ -105,7 +106,7 @@ func (s *session) open(ctx context.Context) (*live.Session, error) {
 		return nil, err
 	}
 	s.query.Namespace = namespaceOf(env)
-	config, err := ask.TargetConfig(ctx, s.command, env.Spec.Cluster)
+	config, err := ask.TargetConfig(ctx, s.command, environment.Cluster(env))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline"
 	"github.com/landfall-dev/landfall/internal/baseline/check"
 	"github.com/landfall-dev/landfall/internal/baseline/objective"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"github.com/landfall-dev/landfall/internal/result"
 )
@@ -118,8 +119,8 @@ func (l *look) options(ctx context.Context, d definition) (check.Options, error)
 		return options, err
 	}
 	cluster := &v1alpha1.Cluster{}
-	if err := l.Client.Get(ctx, client.ObjectKey{Name: l.env.Spec.Cluster}, cluster); err != nil {
-		return options, fmt.Errorf("reading cluster %s: %w", l.env.Spec.Cluster, err)
+	if err := l.Client.Get(ctx, client.ObjectKey{Name: environment.Cluster(l.env)}, cluster); err != nil {
+		return options, fmt.Errorf("reading cluster %s: %w", environment.Cluster(l.env), err)
 	}
 	if cluster.Spec.KubeconfigSecret == nil {
 		options.Addresses, err = l.services(ctx)
@@ -129,7 +130,7 @@ func (l *look) options(ctx context.Context, d definition) (check.Options, error)
 
 // services are the addresses behind the environment's names.
 func (l *look) services(ctx context.Context) (map[string]string, error) {
-	target, err := l.Target(ctx, l.env.Spec.Cluster)
+	target, err := l.Target(ctx, environment.Cluster(l.env))
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +202,7 @@ func (l *look) compared(ctx context.Context, h baseline.HostSpec) []result.Resul
 	unknown := func(err error) []result.Result {
 		return []result.Result{{Group: "target", Name: "pod", Reason: err.Error()}}
 	}
-	target, err := l.Target(ctx, l.env.Spec.Cluster)
+	target, err := l.Target(ctx, environment.Cluster(l.env))
 	if err != nil {
 		return unknown(err)
 	}

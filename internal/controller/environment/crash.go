@@ -15,6 +15,9 @@ const (
 	pointSleep     = "sleep"
 	pointWake      = "wake"
 	pointHeal      = "heal"
+	pointMove      = "move"
+	pointHandOver  = "hand over cron jobs"
+	pointLeave     = "leave the old cluster"
 	pointTeardown  = "teardown"
 	pointRemove    = "remove stores"
 	pointForget    = "forget releases"
@@ -26,7 +29,7 @@ func CrashPoints() []string {
 	return []string{
 		pointFinalizer, pointStores, pointContents, pointRelease, pointInventory,
 		string(verbClear), string(verbApply), string(verbWait), string(verbSettle), string(verbPrune), string(verbVerify), pointFinish,
-		pointSizes, pointSleep, pointWake, pointHeal,
+		pointSizes, pointSleep, pointWake, pointHeal, pointMove, pointHandOver, pointLeave,
 		pointTeardown, pointRemove, pointForget,
 	}
 }

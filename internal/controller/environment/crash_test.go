@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // lives are what happens to an environment in the crash tests, by name. Each ends
@@ -33,6 +34,24 @@ var lives = []struct {
 	{"heal", func(w *world) {
 		w.cluster.scale(v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "staging", Name: "web"}, new(int32(7)))
 		w.edit(func(env *v1alpha1.Environment) { env.Annotations[v1alpha1.AnnotationHealRequested] = "now" })
+	}},
+	{"move", func(w *world) { w.moveTo("green") }},
+	{"move and finish", func(w *world) {
+		w.moveTo("green")
+		w.run()
+		w.finishMove(false)
+	}},
+	{"move there and back", func(w *world) {
+		w.moveTo("green")
+		w.run()
+		w.moveTo("local")
+	}},
+	{"delete while moving", func(w *world) {
+		w.moveTo("green")
+		w.run()
+		if err := w.api.Delete(w.t.Context(), w.environment()); err != nil {
+			w.t.Fatal(err)
+		}
 	}},
 	{"delete", func(w *world) {
 		if err := w.api.Delete(w.t.Context(), w.environment()); err != nil {
@@ -70,6 +89,9 @@ func TestCrashAnywhereEndsTheSame(t *testing.T) {
 // ending is what must be the same.
 type ending struct {
 	Cluster   string
+	Green     string
+	RunsOn    string
+	Left      *v1alpha1.LeftBehind
 	Gone      bool
 	Phase     v1alpha1.Phase
 	Release   string
@@ -96,13 +118,17 @@ func endOf(t *testing.T, live func(*world), crashAt string) (ending, map[string]
 	if crashAt != "" && w.crashAt != "" {
 		t.Fatalf("never got to %q", crashAt)
 	}
-	e := ending{Cluster: w.cluster.state(), Stores: w.server.names()}
+	e := ending{Cluster: w.cluster.state(), Green: w.green.state(), Stores: w.server.names()}
 	env := w.environment()
 	if env == nil {
 		e.Gone = true
 		return e, w.passed
 	}
 	e.Phase, e.Release, e.Sleep = env.Status.Phase, env.Status.Release, env.Status.Sleep
+	e.RunsOn, e.Left = env.Status.Cluster, env.Status.Left
+	if e.Left != nil {
+		e.Left.MovedAt = metav1.Time{} // a crash takes its time
+	}
 	e.Inventory, e.Drift = env.Status.Inventory, env.Status.Drift.State
 	e.Outcome = w.release(int(numberOf(env, env.Status.Release))).Status.Phase
 	return e, w.passed

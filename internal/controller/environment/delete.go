@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/kube"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,11 +50,21 @@ func (s *scope) abandoned(err error) bool {
 
 // remove takes away what is on the cluster and on the servers of stores.
 func (r *Reconciler) remove(ctx context.Context, s *scope) error {
+	if s.env.Status.Left != nil {
+		blockers, err := r.removeLeft(ctx, s)
+		if err != nil {
+			return targetError(err)
+		}
+		if s.blockers = blockers; len(blockers) > 0 {
+			return nil
+		}
+		s.env.Status.Left = nil
+	}
 	err := r.reachCluster(ctx, s)
 	var p *problem
 	switch {
 	case errors.As(err, &p) && p.reason == v1alpha1.ReasonClusterNotFound:
-		r.event(s, warning, v1alpha1.ReasonClusterNotFound, "Delete", "cluster %s is gone, and with it this environment's objects", s.env.Spec.Cluster)
+		r.event(s, warning, v1alpha1.ReasonClusterNotFound, "Delete", "cluster %s is gone, and with it this environment's objects", environment.Cluster(s.env))
 	case err != nil:
 		return err
 	default:

@@ -162,7 +162,8 @@ func redeployRequest(env *v1alpha1.Environment) string {
 // resolveAndRender finds versions and renders.
 func (r *Reconciler) resolveAndRender(ctx context.Context, s *scope) (*environment.Desired, error) {
 	in := s.wanted.input
-	images, charts, err := version.Resolve(ctx, r.Resolver, s.wanted.needs)
+	resolver := r.resolver(s)
+	images, charts, err := version.Resolve(ctx, resolver, s.wanted.needs)
 	if err != nil {
 		return nil, unresolved(err)
 	}
@@ -174,7 +175,7 @@ func (r *Reconciler) resolveAndRender(ctx context.Context, s *scope) (*environme
 	if err != nil {
 		return nil, stalled(v1alpha1.ReasonInvalid, err)
 	}
-	if err := version.Pin(ctx, r.Resolver, desired); err != nil {
+	if err := version.Pin(ctx, resolver, desired); err != nil {
 		return nil, unresolved(err)
 	}
 	return desired, nil
@@ -266,7 +267,7 @@ func newRelease(s *scope, contents release.Contents) *v1alpha1.Release {
 			Labels: map[string]string{v1alpha1.LabelEnvironment: s.env.Name},
 		},
 		Spec: v1alpha1.ReleaseSpec{
-			Environment: s.env.Name, Number: number, Cause: cause,
+			Environment: s.env.Name, Number: number, Cause: cause, Cluster: s.cluster.Name,
 			Author: s.env.Annotations[v1alpha1.AnnotationAuthor], Message: s.env.Annotations[v1alpha1.AnnotationMessage],
 			InputsHash: s.wanted.hash, ObjectsHash: contents.Desired.Hash(), Components: contents.Desired.Components,
 		},
@@ -291,6 +292,8 @@ func causeOf(s *scope, contents release.Contents) v1alpha1.Cause {
 		return v1alpha1.CauseRollback
 	case s.release == nil:
 		return v1alpha1.CauseCreate
+	case s.arriving():
+		return v1alpha1.CauseMove
 	case s.env.Status.InputsHash == s.wanted.hash:
 		return v1alpha1.CauseRedeploy
 	case s.release.Spec.Cause != v1alpha1.CauseRollback && sameWish(s.contents.Environment, contents.Environment):

@@ -58,7 +58,8 @@ func (r *Reconciler) startRelease(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
-	s.env.Status.Inventory = union(s.env.Status.Inventory, refsOf(s.contents.Desired.Objects()))
+	s.env.Status.Cluster = s.cluster.Name
+	s.env.Status.Inventory = union(s.env.Status.Inventory, refsOfObjects(s.objects()))
 	summarize(s)
 	if err := r.persist(ctx, s); err != nil {
 		return err

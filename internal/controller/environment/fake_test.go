@@ -17,12 +17,14 @@ import (
 	"github.com/landfall-dev/landfall/internal/kube"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // fakeCluster keeps the objects of one environment the way kube.Target promises
 // to, and does at once what a cluster takes its time for. What the verbs do to
 // a real API server is tested in package kube.
 type fakeCluster struct {
+	id      types.UID
 	mu      sync.Mutex
 	objects map[kube.Identity]*unstructured.Unstructured
 	// states of objects that are not ready; scripted by the test.
@@ -38,9 +40,11 @@ type fakeCluster struct {
 	log      []string
 }
 
-func newFakeCluster() *fakeCluster {
-	return &fakeCluster{objects: map[kube.Identity]*unstructured.Unstructured{}, states: map[string]kube.State{}}
+func newFakeCluster(id types.UID) *fakeCluster {
+	return &fakeCluster{id: id, objects: map[kube.Identity]*unstructured.Unstructured{}, states: map[string]kube.State{}}
 }
+
+func (f *fakeCluster) ID(context.Context) (types.UID, error) { return f.id, f.failing }
 
 func (f *fakeCluster) note(format string, args ...any) {
 	f.log = append(f.log, fmt.Sprintf(format, args...))
@@ -158,9 +162,14 @@ func (f *fakeCluster) Sizes(_ context.Context, refs []v1alpha1.ObjectRef) ([]v1a
 	defer f.mu.Unlock()
 	var sizes []v1alpha1.SleepingObject
 	for _, ref := range refs {
-		if live := f.objects[kube.IdentityOf(ref)]; live != nil && ref.Kind == "Deployment" {
+		live := f.objects[kube.IdentityOf(ref)]
+		switch {
+		case live != nil && ref.Kind == "Deployment":
 			replicas := size(live)
 			sizes = append(sizes, v1alpha1.SleepingObject{Object: ref, Replicas: &replicas})
+		case live != nil && ref.Kind == "CronJob":
+			suspended := isSuspended(live)
+			sizes = append(sizes, v1alpha1.SleepingObject{Object: ref, Suspended: &suspended})
 		}
 	}
 	return sizes, f.failing
@@ -168,8 +177,13 @@ func (f *fakeCluster) Sizes(_ context.Context, refs []v1alpha1.ObjectRef) ([]v1a
 
 func (f *fakeCluster) Sleep(_ context.Context, sizes []v1alpha1.SleepingObject) error {
 	zero := int32(0)
+	suspended := true
 	for _, s := range sizes {
-		f.scale(s.Object, &zero)
+		if s.Suspended != nil {
+			f.suspend(s.Object, &suspended)
+		} else {
+			f.scale(s.Object, &zero)
+		}
 	}
 	return f.failing
 }
@@ -177,8 +191,25 @@ func (f *fakeCluster) Sleep(_ context.Context, sizes []v1alpha1.SleepingObject) 
 func (f *fakeCluster) Wake(_ context.Context, sizes []v1alpha1.SleepingObject) error {
 	for _, s := range sizes {
 		f.scale(s.Object, s.Replicas)
+		f.suspend(s.Object, s.Suspended)
 	}
 	return f.failing
+}
+
+func (f *fakeCluster) suspend(ref v1alpha1.ObjectRef, suspended *bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	live := f.objects[kube.IdentityOf(ref)]
+	if live == nil || suspended == nil || isSuspended(live) == *suspended {
+		return
+	}
+	f.note("suspended %s %s: %t", ref.Kind, ref.Name, *suspended)
+	unstructured.SetNestedField(live.Object, *suspended, "spec", "suspend")
+}
+
+func isSuspended(o *unstructured.Unstructured) bool {
+	suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend")
+	return suspended
 }
 
 func (f *fakeCluster) scale(ref v1alpha1.ObjectRef, replicas *int32) {
@@ -220,6 +251,9 @@ func (f *fakeCluster) state() string {
 		if o.GetKind() == "Deployment" {
 			containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
 			line += fmt.Sprintf(": %d of %s", size(o), containers[0].(map[string]any)["image"])
+		}
+		if isSuspended(o) {
+			line += ": suspended"
 		}
 		lines = append(lines, line)
 	}

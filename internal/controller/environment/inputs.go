@@ -31,17 +31,11 @@ type wanted struct {
 // answer is the cluster reconciler's finding, so that a hundred environments on
 // a dead cluster do not each wait for it.
 func (r *Reconciler) reachCluster(ctx context.Context, s *scope) error {
-	cluster := &v1alpha1.Cluster{}
-	switch err := r.Client.Get(ctx, types.NamespacedName{Name: s.env.Spec.Cluster}, cluster); {
-	case apierrors.IsNotFound(err):
-		return stalled(v1alpha1.ReasonClusterNotFound, fmt.Errorf("cluster %s does not exist: `landfall cluster list` shows what there is", s.env.Spec.Cluster))
-	case err != nil:
-		return fmt.Errorf("reading cluster %s: %w", s.env.Spec.Cluster, err)
+	cluster, p := r.findCluster(ctx, environment.Cluster(s.env))
+	if p != nil {
+		return p
 	}
 	s.cluster = cluster
-	if message, down := unreachable(cluster); down {
-		return waiting(v1alpha1.ReasonClusterUnreachable, retryRare, fmt.Errorf("cluster %s does not answer: %s", cluster.Name, message))
-	}
 	target, err := r.Targets(ctx, cluster.Name)
 	if err != nil {
 		return waiting(v1alpha1.ReasonClusterUnreachable, retryRare, err)

@@ -146,8 +146,8 @@ func refsOfChanges(changes kube.ChangeSet) []v1alpha1.ObjectRef {
 const defaultHistoryLimit = 10
 
 // trimHistory deletes the oldest finished releases beyond the limit and gives
-// those that are left. The newest, the last successful one and the one rolled
-// back to stay.
+// those that are left. The newest, the last successful one, the one rolled back
+// to and the one on the cluster that was left stay.
 func (r *Reconciler) trimHistory(ctx context.Context, s *scope) ([]v1alpha1.Release, error) {
 	releases, err := r.releasesOf(ctx, s.env)
 	if err != nil {
@@ -183,9 +183,17 @@ func surplus(releases []v1alpha1.Release, env *v1alpha1.Environment) map[string]
 	}
 	old := map[string]bool{}
 	for _, name := range finished[:max(len(finished)-limit, 0)] {
-		if name != env.Status.LastSuccessful && name != env.Spec.RollbackTo {
+		if name != env.Status.LastSuccessful && name != env.Spec.RollbackTo && name != leftRelease(env) {
 			old[name] = true
 		}
 	}
 	return old
+}
+
+// leftRelease names the release that runs on the cluster that was left.
+func leftRelease(env *v1alpha1.Environment) string {
+	if env.Status.Left == nil {
+		return ""
+	}
+	return env.Status.Left.Release
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,7 @@ type Target interface {
 	Sizes(ctx context.Context, refs []v1alpha1.ObjectRef) ([]v1alpha1.SleepingObject, error)
 	Sleep(ctx context.Context, sizes []v1alpha1.SleepingObject) error
 	Wake(ctx context.Context, sizes []v1alpha1.SleepingObject) error
+	ID(ctx context.Context) (types.UID, error)
 	Teardown(ctx context.Context, owner kube.Owner, namespace string, refs []v1alpha1.ObjectRef) ([]kube.Blocker, error)
 }
 
@@ -110,13 +112,16 @@ func (r *Reconciler) phases() []phase {
 		{"check the expiry", r.checkExpiry},
 		{"keep until cleaned up", r.addFinalizer},
 		{"find the newest release", r.findRelease},
+		{"move if it is to run elsewhere", r.changeCluster},
 		{"reach the cluster", r.reachCluster},
 		{"gather the inputs", r.gatherInputs},
 		{"make a release if they changed", r.ensureRelease},
+		{"wait for the first release here", r.awaitArrival},
 		{"put to sleep or wake", r.sleepOrWake},
 		{"carry out the release", r.executeRelease},
 		{"look at what runs", r.observe},
 		{"compare with the release", r.checkDrift},
+		{"finish the move", r.finishMove},
 	}
 }
 

@@ -41,6 +41,10 @@ type scope struct {
 	readiness *kube.Readiness
 	failures  []v1alpha1.Failure
 	blockers  []kube.Blocker
+	// leaving is what the end of a move waits for; blocked: for somebody to do
+	// something.
+	leaving string
+	blocked bool
 
 	// recheck is when to look again although nothing happens; 0 is never.
 	recheck time.Duration
@@ -69,7 +73,8 @@ func (s *scope) lookAgain(d time.Duration) {
 func (s *scope) underWay() bool { return s.release != nil && !final(s.release) }
 
 // objects of the newest release, as they are to be now: of a sleeping
-// environment, with size zero.
+// environment, with size zero; CronJobs that run on the cluster that the
+// environment left, suspended; without Jobs that were done there.
 func (s *scope) objects() []*unstructured.Unstructured {
 	if s.contents == nil {
 		return nil
@@ -78,11 +83,20 @@ func (s *scope) objects() []*unstructured.Unstructured {
 }
 
 func (s *scope) view(objects []environment.Object) []*unstructured.Unstructured {
-	plain := make([]*unstructured.Unstructured, len(objects))
-	for i, o := range objects {
-		plain[i] = o.Object
-		if s.env.Spec.Asleep {
-			plain[i] = asleep(o.Object)
+	status := &s.env.Status
+	done := make(map[kube.Identity]bool, len(status.JobsDone))
+	for _, ref := range status.JobsDone {
+		done[kube.IdentityOf(ref)] = true
+	}
+	elsewhere := status.Left != nil && !status.Left.HandedOver
+	plain := make([]*unstructured.Unstructured, 0, len(objects))
+	for _, o := range objects {
+		switch {
+		case done[kube.IdentityOf(kube.RefOf(o.Object))]:
+		case s.env.Spec.Asleep, elsewhere && isCronJob(o.Object):
+			plain = append(plain, asleep(o.Object))
+		default:
+			plain = append(plain, o.Object)
 		}
 	}
 	return plain
@@ -216,6 +230,14 @@ func refsOf(objects []environment.Object) []v1alpha1.ObjectRef {
 	refs := make([]v1alpha1.ObjectRef, len(objects))
 	for i, o := range objects {
 		refs[i] = kube.RefOf(o.Object)
+	}
+	return refs
+}
+
+func refsOfObjects(objs []*unstructured.Unstructured) []v1alpha1.ObjectRef {
+	refs := make([]v1alpha1.ObjectRef, len(objs))
+	for i, o := range objs {
+		refs[i] = kube.RefOf(o)
 	}
 	return refs
 }

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"slices"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/kube"
@@ -146,7 +147,12 @@ func (r *Reconciler) wake(ctx context.Context, s *scope) error {
 	if len(s.env.Status.Sleep) == 0 {
 		return nil
 	}
-	if err := s.target.Wake(ctx, s.env.Status.Sleep); err != nil {
+	sizes := s.env.Status.Sleep
+	if left := s.env.Status.Left; left != nil && !left.HandedOver {
+		// CronJobs run on the side that was left.
+		sizes = slices.DeleteFunc(slices.Clone(sizes), func(o v1alpha1.SleepingObject) bool { return o.Suspended != nil })
+	}
+	if err := s.target.Wake(ctx, sizes); err != nil {
 		return targetError(err)
 	}
 	r.Reached(pointWake)

@@ -31,6 +31,7 @@ func summarize(s *scope) {
 	s.condition(v1alpha1.ConditionReady, sum.ready, sum.reason, sum.message)
 	s.condition(v1alpha1.ConditionReconciling, truth(sum.working), sum.reason, sum.message)
 	s.condition(v1alpha1.ConditionStalled, truth(sum.stalled), sum.reason, sum.message)
+	s.noteMove()
 	if d := status.Drift; d != nil {
 		state, reason := driftCondition(d.State)
 		message := proofMessage(d)
@@ -51,6 +52,8 @@ func summarized(s *scope) summary {
 	switch {
 	case s.problem != nil:
 		return s.hindered()
+	case s.arriving():
+		return summary{v1alpha1.PhaseDeploying, metav1.ConditionFalse, v1alpha1.ReasonMoving, "moving to cluster " + s.env.Status.Cluster, true, false}
 	case s.release == nil:
 		return summary{v1alpha1.PhasePending, metav1.ConditionFalse, v1alpha1.ReasonDeploying, "preparing the first release", true, false}
 	case s.underWay():
@@ -194,6 +197,10 @@ func (s *scope) condition(kind string, status metav1.ConditionStatus, reason, me
 		ObservedGeneration: s.env.Generation, LastTransitionTime: metav1.NewTime(s.now),
 	})
 	return changed
+}
+
+func (s *scope) dropCondition(kind string) {
+	meta.RemoveStatusCondition(&s.env.Status.Conditions, kind)
 }
 
 // maxMessage is well below what a condition takes (32 KiB).

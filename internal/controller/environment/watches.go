@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/environment"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,11 +49,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, obj
 }
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	for field, value := range map[string]func(*v1alpha1.Environment) string{
-		indexBlueprint: func(e *v1alpha1.Environment) string { return e.Spec.Blueprint },
-		indexCluster:   func(e *v1alpha1.Environment) string { return e.Spec.Cluster },
+	for field, values := range map[string]func(*v1alpha1.Environment) []string{
+		indexBlueprint: func(e *v1alpha1.Environment) []string { return []string{e.Spec.Blueprint} },
+		indexCluster:   environment.Clusters,
 	} {
-		extract := func(o client.Object) []string { return []string{value(o.(*v1alpha1.Environment))} }
+		extract := func(o client.Object) []string { return values(o.(*v1alpha1.Environment)) }
 		if err := indexer.IndexField(ctx, &v1alpha1.Environment{}, field, extract); err != nil {
 			return err
 		}

@@ -26,9 +26,11 @@ import (
 // world is a project with one environment, its cluster, a registry and a server
 // for stores, in which time passes as the test says.
 type world struct {
-	t        *testing.T
-	api      client.Client
-	cluster  *fakeCluster
+	t       *testing.T
+	api     client.Client
+	cluster *fakeCluster
+	// green is another cluster, to move to.
+	green    *fakeCluster
 	registry fakeRegistry
 	server   *fakeServer
 	now      time.Time
@@ -58,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		passed: map[string]bool{},
-		t:      t, cluster: newFakeCluster(), server: &fakeServer{stores: map[string]store.Settings{}}, now: noon,
+		t:      t, cluster: newFakeCluster("local"), green: newFakeCluster("green"), server: &fakeServer{stores: map[string]store.Settings{}}, now: noon,
 		registry: fakeRegistry{"shop/web:1": "sha256:web1", "shop/web:2": "sha256:web2", "shop/schema:1": "sha256:schema1", "shop/schema:2": "sha256:schema2"},
 	}
 	uid := 0
@@ -74,7 +76,9 @@ func newWorld(t *testing.T) *world {
 			},
 		}).Build()
 	w.restart()
-	w.create(&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "local"}})
+	for _, name := range []string{"local", "green", "alias"} {
+		w.create(&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
 	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "landfall-mysql"}, Data: map[string][]byte{"url": []byte("mysql://root@db")}})
 	w.create(blueprint("1"))
 	return w
@@ -104,13 +108,21 @@ func (w *world) restart() {
 	w.told = events.NewFakeRecorder(1000)
 	w.r = New(Options{
 		Client: w.api, Live: w.api,
-		Targets:   func(context.Context, string) (Target, error) { return w.cluster, nil },
+		Targets:   w.target,
 		Resolver:  w.registry,
 		APIs:      func(context.Context, string) environment.APIs { return environment.APIs{} },
 		OpenStore: func(string) (store.Provisioner, error) { return w.server, nil },
 		Recorder:  w.told, Clock: func() time.Time { return w.now },
 		Reached: w.reached,
 	})
+}
+
+// target gives a cluster by the name of its Cluster; alias is local by another.
+func (w *world) target(_ context.Context, name string) (Target, error) {
+	if name == "green" {
+		return w.green, nil
+	}
+	return w.cluster, nil
 }
 
 type crash struct{ point string }
@@ -224,7 +236,10 @@ func (w *world) narrate(title string) {
 	for _, line := range w.cluster.log {
 		w.tell("  %s", line)
 	}
-	w.cluster.log = nil
+	for _, line := range w.green.log {
+		w.tell("  on green: %s", line)
+	}
+	w.cluster.log, w.green.log = nil, nil
 	env := w.environment()
 	if env == nil {
 		w.tell("  -> the environment is gone; stores left: %d", len(w.server.stores))
@@ -232,6 +247,9 @@ func (w *world) narrate(title string) {
 	}
 	ready := meta.FindStatusCondition(env.Status.Conditions, v1alpha1.ConditionReady)
 	w.tell("  -> %s, Ready=%s (%s): %s", env.Status.Phase, ready.Status, ready.Reason, ready.Message)
+	if moving := meta.FindStatusCondition(env.Status.Conditions, v1alpha1.ConditionMoving); moving != nil {
+		w.tell("     Moving=%s (%s): %s", moving.Status, moving.Reason, moving.Message)
+	}
 	if env.Status.Release == "" {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"github.com/landfall-dev/landfall/internal/logs/archive"
 	"github.com/landfall-dev/landfall/internal/logs/gather"
@@ -68,7 +69,7 @@ func (r *Runnable) look(ctx context.Context) {
 		if env.Status.Namespace == "" {
 			continue // nothing runs yet
 		}
-		target, err := r.Pool.Target(ctx, env.Spec.Cluster)
+		target, err := r.Pool.Target(ctx, environment.Cluster(env))
 		if err != nil {
 			continue // the environment's own status says so
 		}
