@@ -42,6 +42,7 @@ func Connect(name string, config *rest.Config) (*Cluster, error) {
 	c := rest.CopyConfig(config)
 	c.QPS, c.Burst, c.RateLimiter = -1, 0, nil
 	c.UserAgent = "landfall-transfer"
+	c.WarningHandler = rest.NoWarnings{} // of old versions that objects have: parity and preflight speak of them
 	client, err := rest.HTTPClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to cluster %s: %w", name, err)
