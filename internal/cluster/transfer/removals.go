@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// removal is one field that belongs to the source cluster. docs/guides lists
-// this table; what depends on more than the kind is in specials.
+// removal is one field that belongs to the source cluster. docs/transfer-table.md
+// is made of this table; what depends on more than the kind is in specials.
 type removal struct {
 	// kinds whose field it is; nil means all.
 	kinds []schema.GroupKind

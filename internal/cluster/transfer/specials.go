@@ -12,17 +12,23 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// specials are what depends on more than the kind. They get the copy, from
-// which removals were already taken, and the source.
-var specials = map[schema.GroupKind]func(*Copy, *unstructured.Unstructured, Options){
-	kind("", "Service"):                              service,
-	kind("", "Pod"):                                  pod,
-	kind("", "Secret"):                               secret,
-	kind("", "PersistentVolumeClaim"):                claim,
-	kind("", "PersistentVolume"):                     volume,
-	kind("batch", "Job"):                             job,
-	kind("batch", "CronJob"):                         cronJob,
-	kind("rbac.authorization.k8s.io", "ClusterRole"): clusterRole,
+// special is what is done with a kind and depends on more than the kind.
+type special struct {
+	// says it in words, for docs/transfer-table.md.
+	says string
+	// do gets the copy, from which removals were already taken, and the source.
+	do func(c *Copy, source *unstructured.Unstructured, o Options)
+}
+
+var specials = map[schema.GroupKind]special{
+	serviceKind:                       {"`spec.clusterIP`, but not None; `nodePort` and `healthCheckNodePort`, unless somebody chose them (managed fields tell); `externalIPs` of a LoadBalancer", service},
+	podKind:                           {"the volume of the token and its mounts; the tolerations of 300 s that every pod gets; ephemeral containers", pod},
+	kind("", "Secret"):                {"`data` of a token that somebody asked for: the target fills in its own", secret},
+	kind("", "PersistentVolumeClaim"): {"`spec.volumeName` where the volume was made for the claim", claim},
+	kind("", "PersistentVolume"):      {"stays where it was made for a claim", volume},
+	kind("batch", "Job"):              {"`spec.selector` and the labels of the template that come with it, unless `manualSelector`; stays once it has ended", job},
+	cronJobKind:                       {"arrives suspended, so that it runs on one side only (`landfall cluster schedules` hands it over; --keep-cron-jobs leaves it)", cronJob},
+	kind("rbac.authorization.k8s.io", "ClusterRole"): {"`rules` of an aggregated role: the target fills in its own", clusterRole},
 }
 
 // service keeps addresses and node ports that somebody chose.

@@ -55,8 +55,8 @@ func Portable(source *unstructured.Unstructured, o Options) Copy {
 		}
 	}
 	c.finalizers(o)
-	if special := specials[source.GroupVersionKind().GroupKind()]; special != nil {
-		special(c, source, o)
+	if s, ok := specials[source.GroupVersionKind().GroupKind()]; ok {
+		s.do(c, source, o)
 	}
 	if c.Object == nil {
 		return *c
