@@ -28,6 +28,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/local"
 	"github.com/landfall-dev/landfall/internal/cli/logs"
 	"github.com/landfall-dev/landfall/internal/cli/migrate"
+	"github.com/landfall-dev/landfall/internal/cli/parity"
 	"github.com/landfall-dev/landfall/internal/cli/rollback"
 	"github.com/landfall-dev/landfall/internal/cli/serve"
 	"github.com/landfall-dev/landfall/internal/cli/spec"
@@ -90,7 +91,7 @@ func NewRoot(c *command.Context) *cobra.Command {
 	root.SetCompletionCommandGroupID(groupOther)
 	add(root, groupEnvironments, apply.New(c), diff.New(c), env.New(c), deploy.New(c), rollback.New(c), history.New(c), logs.New(c))
 	add(root, groupBaseline, spec.New(c), check.New(c), baseline.New(c), load.New(c))
-	add(root, groupMoving, migrate.New(c), watchdog.New(c), data.New(c))
+	add(root, groupMoving, migrate.New(c), parity.New(c), watchdog.New(c), data.New(c))
 	add(root, groupPlatform, up.New(c), down.New(c), cluster.New(c), kubeconfig.New(c), local.New(c), image.New(c))
 	add(root, groupOther, serve.New(c), frontdoor.New(c), version.New(c))
 	return root

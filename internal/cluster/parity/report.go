@@ -3,11 +3,14 @@ package parity
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
+	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
 
@@ -307,4 +310,21 @@ func (r *Report) conclude() {
 		counts.Add(c.answer())
 	}
 	r.Answer = counts.Answer()
+}
+
+// Err is the outcome of a command: nil where both are equal, fault.NotHolding
+// where anything differs, fault.Failed where the answer is unknown.
+func (r *Report) Err() error {
+	switch r.Answer {
+	case result.Holds:
+		return nil
+	case result.Fails:
+		return fault.New(fault.NotHolding, "", "%s and %s are different: %s", r.From, r.To, r.Summary())
+	}
+	return fault.New(fault.Failed, "", "whether %s and %s are equal is unknown: %s", r.From, r.To, r.Summary())
+}
+
+// Says tells whether both reports found the same.
+func (r *Report) Says(other *Report) bool {
+	return r.Answer == other.Answer && slices.Equal(r.First(math.MaxInt), other.First(math.MaxInt))
 }
