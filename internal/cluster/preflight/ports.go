@@ -88,7 +88,7 @@ func (w *world) hostPortFor(wl *workload, port hostPort, nodes []*corev1.Node, t
 	}
 	f := Finding{
 		Severity: wl.blocks(), Objects: []string{wl.key.String()}, Source: "https://kubernetes.io/docs/concepts/configuration/overview/",
-		What:   fmt.Sprintf("%s want host port %s, which is free on %d of %s that take them", plural(wants, "pod"), port, free, plural(len(nodes), "node")),
+		What:   fmt.Sprintf("host port %s is free on %d of %s its pods, and %d %s needed", port, free, taking(len(nodes)), wants, is(wants)),
 		Remedy: "Add nodes, or use a Service instead of the host's port.",
 	}
 	if by != "" {
@@ -99,6 +99,21 @@ func (w *world) hostPortFor(wl *workload, port hostPort, nodes []*corev1.Node, t
 		f.Severity = Warn
 	}
 	return []Finding{f}
+}
+
+// taking counts nodes: "1 node that takes", "2 nodes that take".
+func taking(nodes int) string {
+	if nodes == 1 {
+		return "1 node that takes"
+	}
+	return fmt.Sprintf("%d nodes that take", nodes)
+}
+
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // nodePorts that come with a Service and are another's on the target. Those

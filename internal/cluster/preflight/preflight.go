@@ -125,8 +125,9 @@ func (w *world) unreadable() []Finding {
 		for _, part := range side.parts {
 			found = append(found, Finding{
 				Check: "reading", Severity: Unknown,
-				What:   "cluster " + side.cluster + ": " + part.What + " could not be read: " + part.Reason,
-				Remedy: "Look with credentials that may list it (kubectl auth can-i list), and repair aggregated APIs that are down (kubectl get apiservices).",
+				Objects: []string{"cluster " + side.cluster},
+				What:    part.What + " could not be read: " + part.Reason,
+				Remedy:  "Look with credentials that may list it (kubectl auth can-i list), and repair aggregated APIs that are down (kubectl get apiservices).",
 			})
 		}
 	}
