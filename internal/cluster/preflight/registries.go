@@ -60,7 +60,7 @@ func (w *world) askRegistries(ctx context.Context) (string, error) {
 			there++
 		}
 	}
-	return fmt.Sprintf("%d of %s are there", there, plural(len(wanted), "image")), ctx.Err()
+	return fmt.Sprintf("%d of %s found", there, plural(len(wanted), "image")), ctx.Err()
 }
 
 // registries are asked by several at once.
