@@ -26,7 +26,7 @@ func New(c *command.Context) *cobra.Command {
 		Aliases: []string{"clusters"},
 		Short:   "The clusters that environments run on",
 		Example: "  landfall cluster add green --from-kubeconfig green.yaml --domain green.example.org --ingress-class nginx\n  landfall cluster list",
-	}, newAdd(c), newList(c), newGet(c), newRemove(c), newPreflight(c), newTransfer(c), newSchedules(c))
+	}, newAdd(c), newList(c), newGet(c), newRemove(c), newCapacity(c), newPreflight(c), newTransfer(c), newSchedules(c))
 }
 
 func newList(c *command.Context) *cobra.Command {

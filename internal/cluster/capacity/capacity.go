@@ -20,7 +20,10 @@ const Reserved = 5
 // Question is what there is, and what is to fit.
 type Question struct {
 	// VPC are the networks of the VPC: proposals are cut from them.
-	VPC     []netip.Prefix `json:"vpc,omitempty"`
+	VPC []netip.Prefix `json:"vpc,omitempty"`
+	// Others are networks of the VPC that are not for nodes; proposals keep clear
+	// of them.
+	Others  []netip.Prefix `json:"others,omitempty"`
 	Subnets []Subnet       `json:"subnets"`
 	Groups  []NodeGroup    `json:"nodeGroups"`
 	// Workloads that run in the cluster.
@@ -37,6 +40,9 @@ type Subnet struct {
 	// Taken addresses that are not the nodes': load balancers, endpoints,
 	// databases.
 	Taken int `json:"taken,omitempty"`
+	// Used is given instead of Taken where only the sum is known, as AWS counts
+	// it: the addresses of the cluster's own nodes and pods of today are among it.
+	Used int `json:"used,omitempty"`
 }
 
 // Size is how many addresses can be used in the subnet.

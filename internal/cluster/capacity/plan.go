@@ -12,18 +12,14 @@ import (
 
 // Plan answers the question. Errors are fault.Invalid and name the field.
 func Plan(q Question) (Answer, error) {
-	if err := q.validate(); err != nil {
+	q, err := Settle(q)
+	if err != nil {
 		return Answer{}, err
 	}
-	nodes := make([]node, len(q.Groups))
-	for i, g := range q.Groups {
-		n, err := nodeOf(g)
-		if err != nil {
-			return Answer{}, err
-		}
-		nodes[i] = n
+	p, err := newPlanner(q)
+	if err != nil {
+		return Answer{}, err
 	}
-	p := planner{q: q, nodes: nodes, zones: q.zones()}
 	var a Answer
 	for _, scenario := range Scenarios {
 		a.Scenarios = append(a.Scenarios, p.scenario(scenario)...)
@@ -31,6 +27,40 @@ func Plan(q Question) (Answer, error) {
 	a.Notes = p.notes()
 	a.Proposals = p.proposals(a)
 	return a, nil
+}
+
+// Settle turns what AWS counts as used in each subnet into what others have
+// taken, by what the cluster itself needs today. Settle before asking what if.
+func Settle(q Question) (Question, error) {
+	if !slices.ContainsFunc(q.Subnets, func(s Subnet) bool { return s.Used != 0 }) {
+		return q, nil
+	}
+	p, err := newPlanner(q)
+	if err != nil {
+		return q, err
+	}
+	q.Subnets = slices.Clone(q.Subnets)
+	for i, own := range p.judge(Today, "").Subnets {
+		if s := &q.Subnets[i]; s.Used != 0 {
+			s.Taken, s.Used = max(0, s.Used-own.Needed), 0
+		}
+	}
+	return q, nil
+}
+
+func newPlanner(q Question) (planner, error) {
+	if err := q.validate(); err != nil {
+		return planner{}, err
+	}
+	nodes := make([]node, len(q.Groups))
+	for i, g := range q.Groups {
+		n, err := nodeOf(g)
+		if err != nil {
+			return planner{}, err
+		}
+		nodes[i] = n
+	}
+	return planner{q: q, nodes: nodes, zones: q.zones()}, nil
 }
 
 type planner struct {
@@ -254,7 +284,7 @@ func (q Question) validate() error {
 	if q.Headroom < 0 || q.Headroom > 1000 {
 		return invalid("headroom %d is not within 0 to 1000 percent", q.Headroom)
 	}
-	for _, network := range q.VPC {
+	for _, network := range slices.Concat(q.VPC, q.Others) {
 		if !network.IsValid() || !network.Addr().Is4() || network != network.Masked() {
 			return invalid("vpc: %s is not an IPv4 network", network)
 		}
@@ -290,8 +320,11 @@ func (q Question) validateSubnets(invalid func(string, ...any) error) error {
 		if !s.CIDR.IsValid() || !s.CIDR.Addr().Is4() || s.CIDR.Bits() < 16 || s.CIDR.Bits() > 28 || s.CIDR != s.CIDR.Masked() {
 			return invalid("subnet %s: %s is not a network from /16 to /28", s.Name, s.CIDR)
 		}
-		if s.Taken < 0 || s.Taken > s.Size() {
-			return invalid("subnet %s: %d addresses taken, it has %d", s.Name, s.Taken, s.Size())
+		if min(s.Taken, s.Used) < 0 || max(s.Taken, s.Used) > s.Size() {
+			return invalid("subnet %s: %d addresses taken, it has %d", s.Name, max(s.Taken, s.Used), s.Size())
+		}
+		if s.Taken != 0 && s.Used != 0 {
+			return invalid("subnet %s: give either taken or used", s.Name)
 		}
 		for _, other := range q.Subnets[:i] {
 			if s.CIDR.Overlaps(other.CIDR) {

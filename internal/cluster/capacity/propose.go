@@ -73,6 +73,10 @@ func (p planner) room() (free, shared *netipx.IPSet) {
 		inside.RemovePrefix(s.CIDR)
 		outside.RemovePrefix(s.CIDR)
 	}
+	for _, other := range p.q.Others {
+		inside.RemovePrefix(other)
+		outside.RemovePrefix(other)
+	}
 	free, _ = inside.IPSet() // fails for invalid prefixes only, which validate refuses
 	shared, _ = outside.IPSet()
 	return free, shared
