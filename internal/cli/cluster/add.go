@@ -2,35 +2,45 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/objects"
+	"github.com/landfall-dev/landfall/internal/cluster/provision"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
-// systemNamespace holds the kubeconfig Secrets.
-const systemNamespace = "landfall-system"
+// routingFlags say how environments on a cluster get their hostnames.
+type routingFlags struct {
+	domain, ingress, gateway string
+	allowFrom                []string
+	port                     int32
+	tls                      bool
+}
+
+func (r *routingFlags) addTo(f *pflag.FlagSet) {
+	f.StringVar(&r.domain, "domain", "", "`domain` below which environments get their hostnames")
+	f.StringVar(&r.ingress, "ingress-class", "", "`class` of the Ingresses that lead to public components")
+	f.StringVar(&r.gateway, "gateway", "", "`NAMESPACE/NAME` of the Gateway that HTTPRoutes attach to, instead of Ingresses")
+	f.StringSliceVar(&r.allowFrom, "allow-from", nil, "`namespaces` of the ingress controller or gateway, whose pods may reach public components")
+	f.Int32Var(&r.port, "port", 0, "`port` in URLs, where it is not the scheme's own")
+	f.BoolVar(&r.tls, "tls", false, "URLs are https")
+}
 
 type addFlags struct {
+	routingFlags
 	kubeconfig, context, server string
-	domain, ingress, gateway    string
-	allowFrom                   []string
-	port                        int32
-	tls, dryRun                 bool
+	dryRun                      bool
 }
 
 func newAdd(c *command.Context) *cobra.Command {
@@ -54,18 +64,13 @@ Without --from-kubeconfig it is the cluster that Landfall runs in.`,
 	f.StringVar(&flags.kubeconfig, "from-kubeconfig", "", "`file` with the cluster's kubeconfig")
 	f.StringVar(&flags.context, "from-context", "", "`name` of the context in that file; by default its current one")
 	f.StringVar(&flags.server, "server", "", "`URL` of the API server as Landfall's pods reach it, where it differs")
-	f.StringVar(&flags.domain, "domain", "", "`domain` below which environments get their hostnames")
-	f.StringVar(&flags.ingress, "ingress-class", "", "`class` of the Ingresses that lead to public components")
-	f.StringVar(&flags.gateway, "gateway", "", "`NAMESPACE/NAME` of the Gateway that HTTPRoutes attach to, instead of Ingresses")
-	f.StringSliceVar(&flags.allowFrom, "allow-from", nil, "`namespaces` of the ingress controller or gateway, whose pods may reach public components")
-	f.Int32Var(&flags.port, "port", 0, "`port` in URLs, where it is not the scheme's own")
-	f.BoolVar(&flags.tls, "tls", false, "URLs are https")
+	flags.addTo(f)
 	f.BoolVar(&flags.dryRun, "dry-run", false, "let the API server check everything, and change nothing")
 	return cmd
 }
 
 func add(ctx context.Context, c *command.Context, name string, flags addFlags) error {
-	route, err := chosenRouting(flags)
+	route, err := chosenRouting(flags.routingFlags)
 	if err != nil {
 		return err
 	}
@@ -77,7 +82,7 @@ func add(ctx context.Context, c *command.Context, name string, flags addFlags) e
 			return err
 		}
 		cluster.Spec.Endpoint = endpoint
-		cluster.Spec.KubeconfigSecret = &v1alpha1.SecretKeyRef{Namespace: secret.Namespace, Name: secret.Name, Key: "kubeconfig"}
+		cluster.Spec.KubeconfigSecret = provision.SecretRef(name)
 		wanted = []client.Object{secret, cluster}
 	}
 	cl, err := c.Client()
@@ -102,12 +107,12 @@ func add(ctx context.Context, c *command.Context, name string, flags addFlags) e
 	})
 }
 
-func chosenRouting(flags addFlags) (*v1alpha1.Routing, error) {
+func chosenRouting(flags routingFlags) (*v1alpha1.Routing, error) {
 	if flags.domain == "" && flags.ingress == "" && flags.gateway == "" {
 		return nil, nil
 	}
 	if flags.domain == "" || (flags.ingress == "") == (flags.gateway == "") {
-		return nil, fault.New(fault.Invalid, "Give --domain and one of --ingress-class and --gateway.", "adding a cluster: the routing is not complete")
+		return nil, fault.New(fault.Invalid, "Give --domain and one of --ingress-class and --gateway.", "reading the cluster's routing: it is not complete")
 	}
 	r := &v1alpha1.Routing{Domain: flags.domain, IngressClassName: flags.ingress, AllowFrom: flags.allowFrom, TLS: flags.tls}
 	if flags.port != 0 {
@@ -133,62 +138,12 @@ func kubeconfigSecret(name string, flags addFlags) (secret *corev1.Secret, endpo
 	if flags.context != "" {
 		config.CurrentContext = flags.context
 	}
-	if err := complete(config); err != nil {
+	if err := provision.Complete(config); err != nil {
 		return nil, "", fault.New(fault.Invalid, "`kubectl config view` shows what the file holds; --from-context chooses.", "reading %s: %w", flags.kubeconfig, err)
 	}
-	if flags.server != "" {
-		endpoint = config.Clusters[config.Contexts[config.CurrentContext].Cluster].Server
-	}
-	if err := reachableFromPods(config, flags.server); err != nil {
+	endpoint = provision.SetServer(config, flags.server)
+	if secret, err = provision.Secret(name, config); err != nil {
 		return nil, "", fault.Wrap(fault.ClassOf(err), fmt.Errorf("adding cluster %s: %w", name, err), fault.HintOf(err))
 	}
-	text, err := clientcmd.Write(*config)
-	if err != nil {
-		return nil, "", fmt.Errorf("writing the kubeconfig of cluster %s: %w", name, err)
-	}
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "cluster-" + name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.FieldManager}},
-		Type:       corev1.SecretTypeOpaque,
-		Data:       map[string][]byte{"kubeconfig": text},
-	}, endpoint, nil
-}
-
-// complete reduces the config to its current context, files read in.
-func complete(config *api.Config) error {
-	if config.Contexts[config.CurrentContext] == nil {
-		return fmt.Errorf("there is no context %q", config.CurrentContext)
-	}
-	if err := api.MinifyConfig(config); err != nil {
-		return err
-	}
-	for _, cluster := range config.Clusters {
-		if cluster.Server == "" {
-			return errors.New("the cluster has no server")
-		}
-	}
-	return api.FlattenConfig(config)
-}
-
-// reachableFromPods refuses what works on this machine only.
-func reachableFromPods(config *api.Config, server string) error {
-	for _, cluster := range config.Clusters {
-		if server != "" {
-			cluster.Server = server
-		}
-		u, err := url.Parse(cluster.Server)
-		if err != nil {
-			return fault.New(fault.Invalid, "", "the server's URL: %w", err)
-		}
-		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-			return fault.New(fault.Invalid, "Give the address that pods reach it by: --server https://HOST:6443.",
-				"its server %s is this machine's own: Landfall's pods cannot reach it", cluster.Server)
-		}
-	}
-	for _, user := range config.AuthInfos {
-		if user.Exec != nil {
-			return fault.New(fault.Invalid, "Use a ServiceAccount's token, or a client certificate.",
-				"its user logs in by the program %s, which Landfall's pods do not have", user.Exec.Command)
-		}
-	}
-	return nil
+	return secret, endpoint, nil
 }

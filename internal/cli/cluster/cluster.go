@@ -26,7 +26,8 @@ func New(c *command.Context) *cobra.Command {
 		Aliases: []string{"clusters"},
 		Short:   "The clusters that environments run on",
 		Example: "  landfall cluster add green --from-kubeconfig green.yaml --domain green.example.org --ingress-class nginx\n  landfall cluster list",
-	}, newAdd(c), newList(c), newGet(c), newRemove(c), newCapacity(c), newPreflight(c), newTransfer(c), newSchedules(c))
+	}, newCreate(c), newPlan(c), newApply(c), newDrift(c), newImport(c), newUnlock(c), newDestroy(c),
+		newAdd(c), newList(c), newGet(c), newRemove(c), newCapacity(c), newPreflight(c), newTransfer(c), newSchedules(c), newMigrate(c))
 }
 
 func newList(c *command.Context) *cobra.Command {
@@ -127,12 +128,35 @@ func show(c *command.Context, w io.Writer, cluster *v1alpha1.Cluster) error {
 		{"Version", command.OrDash(cluster.Status.Version)},
 		{"Nodes", strconv.Itoa(int(cluster.Status.Nodes))},
 		{"Routing", routing(cluster.Spec.Routing)},
+		{"Terraform", infrastructure(c, cluster)},
 	} {
 		if _, err := fmt.Fprintf(w, "%-11s %s\n", fact[0], fact[1]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// infrastructure says in a line what Terraform last did.
+func infrastructure(c *command.Context, cluster *v1alpha1.Cluster) string {
+	if cluster.Spec.Terraform == nil {
+		return "no: the cluster is only reached"
+	}
+	text, status := "module "+cluster.Spec.Terraform.Module, cluster.Status.Terraform
+	if status == nil || status.Phase == "" {
+		return text + ", nothing done yet"
+	}
+	text += ", " + strings.ToLower(string(status.Phase))
+	if status.AppliedAt != nil {
+		text += ", applied " + c.Age(status.AppliedAt.Time) + " ago"
+	}
+	if status.DriftCheckedAt != nil {
+		text += fmt.Sprintf(", %s %s ago", status.Drift, c.Age(status.DriftCheckedAt.Time))
+	}
+	if status.Message != "" {
+		text += ": " + status.Message
+	}
+	return text
 }
 
 func read(ctx context.Context, c *command.Context, name string) (*v1alpha1.Cluster, error) {

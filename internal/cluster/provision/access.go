@@ -38,7 +38,7 @@ func (p *Provisioner) access(ctx context.Context, cluster *v1alpha1.Cluster, raw
 			return err
 		}
 	}
-	SetServer(config, opts.Server)
+	endpoint := SetServer(config, opts.Server)
 	secret, err := Secret(cluster.Name, config)
 	if err != nil {
 		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("reaching cluster %s: %w", cluster.Name, err), fault.HintOf(err))
@@ -46,7 +46,7 @@ func (p *Provisioner) access(ctx context.Context, cluster *v1alpha1.Cluster, raw
 	if err := p.put(ctx, secret); err != nil {
 		return fmt.Errorf("keeping the kubeconfig of cluster %s: %w", cluster.Name, err)
 	}
-	return p.describe(ctx, cluster, outputs)
+	return p.describe(ctx, cluster, outputs, endpoint)
 }
 
 // put makes a Secret what it is to be.
@@ -64,14 +64,18 @@ func (p *Provisioner) put(ctx context.Context, secret *corev1.Secret) error {
 	return p.Client.Patch(ctx, there, client.MergeFrom(before))
 }
 
-// describe writes into the object what the module found out.
-func (p *Provisioner) describe(ctx context.Context, cluster *v1alpha1.Cluster, o Outputs) error {
+// describe writes into the object what the module found out; endpoint is how
+// people reach the cluster, where that is another way than Landfall's.
+func (p *Provisioner) describe(ctx context.Context, cluster *v1alpha1.Cluster, o Outputs, endpoint string) error {
 	before := cluster.DeepCopy()
 	if cluster.Spec.KubeconfigSecret == nil {
 		cluster.Spec.KubeconfigSecret = SecretRef(cluster.Name)
 	}
 	if cluster.Spec.EKS == nil && o.ClusterName != "" && o.Region != "" {
 		cluster.Spec.EKS = &v1alpha1.EKS{Name: o.ClusterName, Region: o.Region}
+	}
+	if endpoint != "" {
+		cluster.Spec.Endpoint = endpoint
 	}
 	cluster.Spec.Roles = roles(cluster.Spec.Roles, o.RoleARNs)
 	if err := p.Client.Patch(ctx, cluster, client.MergeFrom(before)); err != nil {

@@ -58,7 +58,7 @@ func (p *Provisioner) alone(ctx context.Context, name string) (free func(), err 
 	if err != nil {
 		return nil, err
 	}
-	dir += ".look"
+	dir += lookSuffix
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of terraform: %w", err)
 	}

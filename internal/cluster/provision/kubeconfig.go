@@ -60,14 +60,16 @@ func Complete(config *api.Config) error {
 	return api.FlattenConfig(config)
 }
 
-// SetServer replaces the address of the API server; "" leaves it.
-func SetServer(config *api.Config, server string) {
+// SetServer replaces the address of the API server, and gives the one that was
+// there; "" leaves it.
+func SetServer(config *api.Config, server string) (before string) {
 	if server == "" {
-		return
+		return ""
 	}
 	for _, cluster := range config.Clusters {
-		cluster.Server = server
+		before, cluster.Server = cluster.Server, server
 	}
+	return before
 }
 
 // usableByPods refuses what works on this machine only.

@@ -8,8 +8,10 @@ package provision
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -109,7 +111,7 @@ func (p *Provisioner) open(ctx context.Context, cluster *v1alpha1.Cluster, look 
 		return nil, err
 	}
 	if look {
-		dir += ".look"
+		dir += lookSuffix
 	}
 	hub, err := clientcmd.Write(*p.Hub)
 	if err != nil {
@@ -130,6 +132,18 @@ func (p *Provisioner) dir(ctx context.Context, name string) (string, error) {
 	}
 	return filepath.Join(p.Dir, name+"."+string(system.UID)[:8]), nil
 }
+
+// removeFolders forgets what was downloaded for a cluster.
+func (p *Provisioner) removeFolders(ctx context.Context, name string) error {
+	dir, err := p.dir(ctx, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(dir), os.RemoveAll(dir+lookSuffix))
+}
+
+// lookSuffix is that of the folder for looking.
+const lookSuffix = ".look"
 
 // hubFile is how the state's backend calls the management cluster's kubeconfig.
 const hubFile = "hub.kubeconfig"
