@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/dynamic"
 )
 
 // Resource is a kind of objects as a cluster serves it.
@@ -17,6 +18,11 @@ type Resource struct {
 	// Versions in which it is served; that of the GroupVersionResource is the one
 	// that the cluster prefers.
 	Versions []string
+}
+
+// Objects is the API of one kind of objects, in a namespace or, with "", in all.
+func (c *Cluster) Objects(r schema.GroupVersionResource, namespace string) dynamic.ResourceInterface {
+	return c.dynamic.Resource(r).Namespace(namespace)
 }
 
 // Version of the cluster's API server.
