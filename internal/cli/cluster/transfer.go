@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -21,6 +22,7 @@ type transferFlags struct {
 	keepFinalizers []string
 	execution      transfer.Execution
 	yes            bool
+	velero         string
 }
 
 func newTransfer(c *command.Context) *cobra.Command {
@@ -38,7 +40,9 @@ only when it takes them all is anything but namespaces and kinds written. Broken
 off at any moment, the same command goes on; done, it finds nothing to do.
 
 CronJobs arrive suspended, so that they run on one side only: landfall cluster
-schedules hands them over. Data of volumes is not copied.
+schedules hands them over. Data of volumes is not copied, unless Velero carries:
+where both clusters have it and share a place for backups, it does. Objects are
+then backed up and restored, with their volumes, and only CronJobs are copied.
 
 ` + Sides + `
 
@@ -61,6 +65,7 @@ there under these names, or a kind is missing.`,
 	f.StringSliceVar(&flags.keepFinalizers, "keep-finalizer", nil, "`finalizers` that TO has controllers for; others are left out")
 	f.BoolVar(&flags.execution.Replace, "replace", false, "overwrite what is there under the same names and differs")
 	f.BoolVar(&flags.execution.DryRun, "dry-run", false, "let TO check everything, and change nothing")
+	f.StringVar(&flags.velero, "velero", veleroAuto, "`who` carries: auto, always or never Velero")
 	f.BoolVar(&flags.yes, "yes", false, "do not ask")
 	return cmd
 }
@@ -81,6 +86,12 @@ func transferObjects(ctx context.Context, c *command.Context, from, to string, f
 		return err
 	}
 	options := transfer.Options{Namespaces: names, KeepCronJobs: flags.keepCronJobs, KeepFinalizers: flags.keepFinalizers}
+	switch by, err := byVelero(ctx, source, target, flags); {
+	case err != nil:
+		return command.Explain(err)
+	case by:
+		return carry(ctx, c, source, target, options, flags)
+	}
 	plan, err := transfer.Make(ctx, source, target, flags.selection, options, c.Progress())
 	if err != nil {
 		return command.Explain(err)
@@ -229,11 +240,11 @@ func outcome(ctx context.Context, plan *transfer.Plan, result *transfer.Result, 
 	case ctx.Err() != nil:
 		return fmt.Sprintf("broken off after %d objects; the same command goes on", result.Done())
 	case len(result.Failed()) > 0 && e.DryRun:
-		return fmt.Sprintf("cluster %s would refuse %d objects; nothing was changed", plan.To, len(result.Failed()))
+		return fmt.Sprintf("cluster %s would refuse %s; nothing was changed", plan.To, objectsIn(len(result.Failed())))
 	case len(result.Failed()) > 0:
 		return fmt.Sprintf("%d objects written, %d failed; the same command goes on", result.Done(), len(result.Failed()))
 	case e.DryRun:
-		text := fmt.Sprintf("cluster %s takes %d objects; nothing was changed", plan.To, result.Done())
+		text := fmt.Sprintf("cluster %s takes %s; nothing was changed", plan.To, objectsIn(result.Done()))
 		if result.Unchecked > 0 {
 			text += fmt.Sprintf("; %d more are checked once their namespace or kind is made", result.Unchecked)
 		}
@@ -241,5 +252,7 @@ func outcome(ctx context.Context, plan *transfer.Plan, result *transfer.Result, 
 	case result.Done() == 0:
 		return fmt.Sprintf("nothing to do: cluster %s has it all", plan.To)
 	}
-	return fmt.Sprintf("%d objects written to cluster %s", result.Done(), plan.To)
+	return fmt.Sprintf("%s written to cluster %s", objectsIn(result.Done()), plan.To)
 }
+
+func objectsIn(n int) string { return ask.Count(int32(n), "object") }
