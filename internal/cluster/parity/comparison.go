@@ -22,8 +22,10 @@ type comparison struct {
 	o        Options
 	from, to *side
 	rules    []*rule
-	// elsewhere and fillsIn count what is left out by more than a path.
+	// elsewhere, fillsIn and filled (by their reasons) count what is left out by
+	// other means than a rule's; they match nothing.
 	elsewhere, fillsIn *rule
+	filled             map[string]*rule
 	// managers that the user's rules name.
 	managers []string
 	unknown  []transfer.Unreadable
@@ -60,7 +62,7 @@ func newComparison(from, to *transfer.Cluster, o Options, rules []*rule) *compar
 		from: newSide(from, transfer.Selection{Namespaces: o.Namespaces, Labels: o.Labels}, o.Rename),
 		to:   newSide(to, there, nil), rules: append(builtins(), rules...),
 		elsewhere: &rule{ParityIgnore: runsElsewhere, source: transferGuide}, fillsIn: &rule{ParityIgnore: targetFillsIn, source: dryRun},
-		apart: map[schema.GroupKind]bool{}, stays: map[transfer.Key]string{},
+		filled: map[string]*rule{}, apart: map[schema.GroupKind]bool{}, stays: map[transfer.Key]string{},
 		counts: map[schema.GroupKind]*KindCount{}, differs: map[transfer.Key]*difference{},
 	}
 	c.waiting = map[*side]map[transfer.Key]entry{c.from: {}, c.to: {}}
@@ -241,7 +243,13 @@ func (c *comparison) count() int64 {
 func (c *comparison) meet(s *side, u *unstructured.Unstructured) {
 	s.note(u)
 	k := s.key(u)
-	mine := s.enter(u, c.managers)
+	mine := entry{}
+	if c.o.Skip != nil {
+		mine.stays = c.o.Skip(u)
+	}
+	if mine.stays == "" {
+		mine = s.enter(u, c.managers)
+	}
 	other := c.from
 	if s == c.from {
 		other = c.to

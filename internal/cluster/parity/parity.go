@@ -15,6 +15,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -36,6 +37,9 @@ type Options struct {
 	Rename map[string]string
 	// Ignore are differences that are meant.
 	Ignore []v1alpha1.ParityIgnore
+	// Skip says why an object of either side is not compared, or "". Nil skips
+	// nothing.
+	Skip func(*unstructured.Unstructured) string
 	// FromChecks and ToChecks are what a baseline said of each side.
 	FromChecks, ToChecks []result.Result
 }

@@ -92,19 +92,13 @@ func (r *rule) use(example string) {
 	r.used++
 }
 
-// filledIn is the rule of a field that each cluster fills in.
+// filledIn counts a field that each cluster fills in.
 func (c *comparison) filledIn(path, why string) *rule {
-	for _, r := range c.rules {
-		if r.source == filled && r.Reason == why {
-			return r
-		}
+	if c.filled[why] == nil {
+		c.filled[why] = &rule{ParityIgnore: meant("", path, why), source: transferGuide}
 	}
-	r := &rule{ParityIgnore: meant("", path, why), source: filled}
-	c.rules = append(c.rules, r)
-	return r
+	return c.filled[why]
 }
-
-const filled = transferGuide + ": filled in by each cluster"
 
 // askedAtOnce are dry runs under way.
 const askedAtOnce = 8
@@ -167,15 +161,12 @@ func (c *comparison) wouldDiffer(ctx context.Context, k transfer.Key, d *differe
 	if would.stays != "" {
 		return nil, fmt.Errorf("asked what it would make of %s, cluster %s gave one that %s", k, c.to.cluster.Name, would.stays)
 	}
-	left, err := differences(k, would, d.to)
-	if err != nil {
-		return nil, err
+	left := map[string]bool{}
+	all, err := differences(k, would, d.to)
+	for _, one := range all {
+		left[one.Path] = true
 	}
-	paths := map[string]bool{}
-	for _, one := range d.all {
-		paths[one.Path] = true
-	}
-	return slices.DeleteFunc(left, func(one transfer.Difference) bool { return !paths[one.Path] }), nil
+	return slices.DeleteFunc(slices.Clone(d.all), func(one transfer.Difference) bool { return !left[one.Path] }), err
 }
 
 // answered takes what the target said of an object.
@@ -190,6 +181,8 @@ func (c *comparison) answered(k transfer.Key, left []transfer.Difference, err er
 		c.fillsIn.use(k.String() + " " + Text(d.all[0]))
 		c.countOf(k.Kind).Equal++
 		delete(c.differs, k)
+	default:
+		d.all = left
 	}
 }
 
@@ -223,7 +216,8 @@ const mostDifferences = 50
 // ignored lists the rules that left something out, and those of the user that
 // did not.
 func (c *comparison) ignored(r *Report) {
-	for _, rule := range append(c.rules, c.elsewhere, c.fillsIn) {
+	filled := slices.SortedFunc(maps.Values(c.filled), func(a, b *rule) int { return cmp.Compare(a.Reason, b.Reason) })
+	for _, rule := range slices.Concat(c.rules, filled, []*rule{c.elsewhere, c.fillsIn}) {
 		switch {
 		case rule.used > 0:
 			r.Ignored = append(r.Ignored, Ignored{Rule: rule.ParityIgnore, Source: rule.source, Count: rule.used, Example: rule.example})
