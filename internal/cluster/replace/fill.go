@@ -1,0 +1,323 @@
+package replace
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cluster/preflight"
+	"github.com/landfall-dev/landfall/internal/cluster/transfer"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
+	"github.com/landfall-dev/landfall/internal/result"
+)
+
+// check makes sure that there are two clusters, that both answer, and that
+// environments keep their hostnames.
+func (x *run) check(ctx context.Context, _ progress.Step) (string, error) {
+	if err := answers(x.new); err != nil {
+		return "", err
+	}
+	var err error
+	if x.target, err = x.Connect(ctx, x.to); err != nil {
+		return "", err
+	}
+	if x.old == nil {
+		return "cluster " + x.from + " is gone", nil
+	}
+	leaving := x.journal.begun(StepFinish)
+	if err := answers(x.old); err != nil {
+		if leaving {
+			return err.Error(), nil
+		}
+		return "", err
+	}
+	if x.source, err = x.Connect(ctx, x.from); err != nil {
+		return "", err
+	}
+	if leaving {
+		return "both answer", nil
+	}
+	return x.fit(ctx)
+}
+
+// fit tells whether the sides fit together.
+func (x *run) fit(ctx context.Context) (string, error) {
+	there, err := identity(ctx, x.source)
+	if err != nil {
+		return "", err
+	}
+	here, err := identity(ctx, x.target)
+	if err != nil {
+		return "", err
+	}
+	if there == here {
+		return "", fault.New(fault.Invalid, "Look at their kubeconfigs: `landfall cluster get`.", "%s and %s are the same cluster", x.from, x.to)
+	}
+	envs, err := x.environmentsOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	for i := range envs {
+		if err := x.keepsHostnames(&envs[i]); err != nil && !slices.Contains(x.wishes.Accept, "routing") {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("both answer; %s to move", plural(len(envs), "environment")), nil
+}
+
+// keepsHostnames tells whether an environment is reached by the same names there.
+func (x *run) keepsHostnames(env *v1alpha1.Environment) error {
+	if len(env.Status.URLs) == 0 {
+		return nil
+	}
+	const hint = "Give it spec.hostname, or let it get another one with --accept routing."
+	here, there := x.old.Spec.Routing, x.new.Spec.Routing
+	switch {
+	case there == nil:
+		return fault.New(fault.Refused, "Say how its hostnames are reached (spec.routing), or go on with --accept routing.", "environment %s has hostnames, and cluster %s has no routing", key(env), x.to)
+	case env.Spec.Hostname == "" && here != nil && here.Domain != there.Domain:
+		return fault.New(fault.Refused, hint, "environment %s would leave %s for %s", key(env), here.Domain, there.Domain)
+	}
+	return nil
+}
+
+// preflight is a gate: nothing moves that would break there.
+func (x *run) preflight(ctx context.Context, _ progress.Step) (string, error) {
+	skip, accepted := []string{}, x.wishes.Accept
+	names, _ := preflight.Checks()
+	for _, name := range accepted {
+		if slices.Contains(names, name) {
+			skip = append(skip, name)
+		}
+	}
+	report, err := preflight.Look(ctx, x.source, x.target, preflight.Options{Selection: transfer.Selection{Skip: stays}, Skip: skip}, progress.Discard)
+	if err != nil {
+		return "", err
+	}
+	x.report.Preflight = report
+	if report.Answer == result.Holds {
+		return report.Outcome(), nil
+	}
+	first := report.Findings[0]
+	return "", fault.New(fault.NotHolding, fmt.Sprintf("`landfall cluster preflight %s %s` shows all; --accept %s goes on all the same. %s", x.from, x.to, first.Check, first.Remedy),
+		"%s, first: %s: %s", report.Outcome(), strings.Join(first.Objects, ", "), first.What)
+}
+
+// stays leaves what Landfall itself is on the cluster that it runs in.
+func stays(u *unstructured.Unstructured) string {
+	const reason = "is Landfall's own"
+	group := u.GroupVersionKind().Group
+	switch {
+	case group == v1alpha1.GroupVersion.Group, u.GetNamespace() == systemNamespace,
+		u.GetKind() == "Namespace" && u.GetName() == systemNamespace,
+		strings.HasSuffix(u.GetName(), "."+v1alpha1.GroupVersion.Group):
+		return reason
+	case u.GetLabels()[v1alpha1.LabelManagedBy] == v1alpha1.FieldManager && u.GetLabels()[v1alpha1.LabelEnvironment] == "":
+		return reason
+	}
+	return ""
+}
+
+const systemNamespace = "landfall-system"
+
+// managed tells which environment an object belongs to.
+func managed(u *unstructured.Unstructured) string {
+	labels := u.GetLabels()
+	if project, name := labels[v1alpha1.LabelProject], labels[v1alpha1.LabelEnvironment]; project != "" && name != "" {
+		return fmt.Sprintf("environment %s/%s manages it", project, name)
+	}
+	return stays(u)
+}
+
+// addons gives the new cluster what the old one has, and waits for it.
+func (x *run) addons(ctx context.Context, shown progress.Step) (string, error) {
+	wanted := x.old.Spec.Addons
+	if wanted == nil {
+		return "none", nil
+	}
+	has := x.new.Spec.Addons
+	switch {
+	case has == nil:
+		before := x.new.DeepCopy()
+		x.new.Spec.Addons = wanted.DeepCopy()
+		if err := x.Client.Patch(ctx, x.new, client.MergeFrom(before)); err != nil {
+			return "", fmt.Errorf("giving cluster %s its add-ons: %w", x.to, err)
+		}
+	case !equality.Semantic.DeepEqual(has, wanted):
+		return "", fault.New(fault.Refused, "Let both name the same, or leave them empty on the new one.", "clusters %s and %s have different add-ons: %s/%s and %s/%s", x.from, x.to, wanted.Project, wanted.Blueprint, has.Project, has.Blueprint)
+	}
+	env := &v1alpha1.Environment{}
+	env.Namespace, env.Name = wanted.Project, addonsOf(x.to)
+	err := poll(ctx, func() (bool, error) {
+		if err := x.Client.Get(ctx, client.ObjectKeyFromObject(env), env); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		how, message := arrivedOn(env, x.to)
+		shown.Update("%s", message)
+		if how == stuck {
+			return false, fault.New(fault.Failed, "`landfall env get "+env.Name+" -n "+env.Namespace+"` shows more.", "add-ons of cluster %s: %s", x.to, message)
+		}
+		return how == arrived, nil
+	})
+	return "release " + env.Status.Release + " runs", err
+}
+
+// transfer copies what no environment manages and is not beside one: for that
+// the environments' namespaces must be there first.
+func (x *run) transfer(ctx context.Context, shown progress.Step) (string, error) {
+	envs, err := x.environmentsOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	return x.copy(ctx, shown, transfer.Selection{Skip: beside(homesOf(envs))})
+}
+
+// rest copies what people put into the namespaces of environments.
+func (x *run) rest(ctx context.Context, shown progress.Step) (string, error) {
+	envs, err := x.environmentsOf(ctx)
+	if err != nil || len(envs) == 0 {
+		return "nothing", err
+	}
+	return x.copy(ctx, shown, transfer.Selection{Namespaces: homesOf(envs), Skip: managed})
+}
+
+func homesOf(envs []v1alpha1.Environment) []string {
+	var homes []string
+	for i := range envs {
+		homes = append(homes, namespaceOf(&envs[i]))
+	}
+	slices.Sort(homes)
+	return slices.Compact(homes)
+}
+
+func (x *run) copy(ctx context.Context, shown progress.Step, s transfer.Selection) (string, error) {
+	plan, err := transfer.Make(ctx, x.source, x.target, s, transfer.Options{}, within{shown})
+	if err != nil {
+		return "", err
+	}
+	x.note(plan)
+	if plan.Writes() == 0 && (x.wishes.Replace || plan.Count(transfer.Conflict) == 0) && plan.Refused(transfer.Execution{Replace: x.wishes.Replace}) == nil {
+		return fmt.Sprintf("%s, all there", plural(plan.Count(transfer.Unchanged), "object")), nil
+	}
+	done, err := plan.Execute(ctx, transfer.Execution{Replace: x.wishes.Replace}, within{shown})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s written, %d there already", plural(done.Done(), "object"), plan.Count(transfer.Unchanged)), nil
+}
+
+// note keeps the namespaces that have something of the transfer, for parity.
+func (x *run) note(plan *transfer.Plan) {
+	for _, item := range plan.Items {
+		if item.Action != transfer.Stay && item.Key.Namespace != "" {
+			x.namespaces = append(x.namespaces, item.Key.Namespace)
+		}
+	}
+	slices.Sort(x.namespaces)
+	x.namespaces = slices.Compact(x.namespaces)
+}
+
+// environments moves them all at once, and waits until each runs there.
+func (x *run) environments(ctx context.Context, shown progress.Step) (string, error) {
+	return x.settle(ctx, shown, x.to)
+}
+
+// settle lets all environments of the replacement run on a cluster.
+func (x *run) settle(ctx context.Context, shown progress.Step, cluster string) (string, error) {
+	envs, err := x.environmentsOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	for i := range envs {
+		if err := x.send(ctx, &envs[i], cluster); err != nil {
+			return "", err
+		}
+	}
+	var ready int
+	err = poll(ctx, func() (bool, error) {
+		ready = 0
+		for i := range envs {
+			env := &envs[i]
+			if err := x.Client.Get(ctx, client.ObjectKeyFromObject(env), env); err != nil {
+				return false, fmt.Errorf("waiting for environment %s: %w", key(env), err)
+			}
+			switch how, message := arrivedOn(env, cluster); how {
+			case arrived:
+				ready++
+			case stuck:
+				return false, fault.New(fault.Failed, fmt.Sprintf("`landfall env get %s -n %s` shows more; the same command goes on.", env.Name, env.Namespace),
+					"environment %s does not run on %s: %s", key(env), cluster, message)
+			default:
+				shown.Update("%d of %d; %s: %s", ready, len(envs), key(env), message)
+			}
+		}
+		shown.Count(int64(ready), int64(len(envs)), "environments")
+		return ready == len(envs), nil
+	})
+	return plural(len(envs), "environment") + " on " + cluster, err
+}
+
+func (x *run) send(ctx context.Context, env *v1alpha1.Environment, cluster string) error {
+	if env.Spec.Cluster == cluster {
+		return nil
+	}
+	before := env.DeepCopy()
+	env.Spec.Cluster = cluster
+	if err := x.Client.Patch(ctx, env, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("moving environment %s to %s: %w", key(env), cluster, err)
+	}
+	return nil
+}
+
+// pollEvery is how often the world is looked at while waiting.
+const pollEvery = 500 * time.Millisecond
+
+// poll waits until done; errors end it.
+func poll(ctx context.Context, done func() (bool, error)) error {
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// within shows the steps of a part in one step of the whole.
+type within struct{ shown progress.Step }
+
+// Step is part of progress.Reporter.
+func (w within) Step(name string) progress.Step {
+	w.shown.Update("%s", name)
+	return part{w.shown}
+}
+
+// Note is part of progress.Reporter.
+func (w within) Note(format string, args ...any) { w.shown.Update(format, args...) }
+
+// part is a step of a part: its end is not that of the whole.
+type part struct{ progress.Step }
+
+// Done is part of progress.Step.
+func (part) Done(string, ...any) {}
+
+// Fail is part of progress.Step.
+func (part) Fail(error) {}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
