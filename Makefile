@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data clean prerequisites example
+.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -75,6 +75,9 @@ bench-migration: build ## A migration under load: lost requests, reaction, 200 a
 bench-data: build ## Data copies against mysqldump, mydumper, MIGRATE, RDB, rclone, s5cmd; killed and resumed
 	@hack/prerequisites.sh mariadb-server mydumper redis-server rclone
 	go run ./bench/data
+
+bench-transfer: build ## 10,000 objects from cluster to cluster, their parity, against Velero
+	go run ./bench/transfer
 
 ##### Tidy
 
