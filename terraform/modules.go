@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-//go:embed local
+//go:embed local aws-eks
 var files embed.FS
 
 // Names of the modules, sorted.

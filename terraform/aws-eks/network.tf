@@ -1,0 +1,145 @@
+# The VPC, unless there is one. Nodes are in private subnets, load balancers in
+# public ones, and pods in subnets of a block of their own, which no other
+# network needs to reach.
+
+data "aws_availability_zones" "this" {
+  state = "available"
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
+}
+
+locals {
+  made  = var.network == null
+  zones = length(var.zones) > 0 ? var.zones : slice(data.aws_availability_zones.this.names, 0, min(3, length(data.aws_availability_zones.this.names)))
+
+  # Zones by name, with the number that their blocks of addresses go by.
+  zone_numbers = local.made ? { for i, zone in local.zones : zone => i } : {}
+  pod_zones    = var.pod_cidr == "" ? {} : local.zone_numbers
+  nat_zones    = var.nat == "zone" ? local.zone_numbers : { for zone, i in local.zone_numbers : zone => i if i == 0 }
+
+  # Blocks are cut for four zones: half of the VPC is for nodes, a quarter for
+  # load balancers, and all of the pods' block for pods.
+  vpc_id         = local.made ? aws_vpc.this[0].id : var.network.vpc_id
+  subnet_ids     = local.made ? [for zone in local.zones : aws_subnet.nodes[zone].id] : var.network.subnet_ids
+  pod_subnet_ids = local.made ? { for zone in keys(local.pod_zones) : zone => aws_subnet.pods[zone].id } : var.network.pod_subnet_ids
+}
+
+resource "aws_vpc" "this" {
+  count                = local.made ? 1 : 0
+  cidr_block           = var.vpc_cidr
+  enable_dns_hostnames = true
+  enable_dns_support   = true
+  tags                 = { Name = var.name }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.zones) <= 4
+      error_message = "Blocks are cut for up to four zones."
+    }
+  }
+}
+
+resource "aws_vpc_ipv4_cidr_block_association" "pods" {
+  count      = local.made && var.pod_cidr != "" ? 1 : 0
+  vpc_id     = aws_vpc.this[0].id
+  cidr_block = var.pod_cidr
+}
+
+resource "aws_subnet" "nodes" {
+  for_each          = local.zone_numbers
+  vpc_id            = aws_vpc.this[0].id
+  availability_zone = each.key
+  cidr_block        = cidrsubnet(var.vpc_cidr, 3, each.value)
+
+  tags = {
+    Name                              = "${var.name}-nodes-${each.key}"
+    "kubernetes.io/role/internal-elb" = "1"
+  }
+}
+
+resource "aws_subnet" "public" {
+  for_each          = local.zone_numbers
+  vpc_id            = aws_vpc.this[0].id
+  availability_zone = each.key
+  cidr_block        = cidrsubnet(var.vpc_cidr, 4, 8 + each.value)
+
+  tags = {
+    Name                     = "${var.name}-public-${each.key}"
+    "kubernetes.io/role/elb" = "1"
+  }
+}
+
+resource "aws_subnet" "pods" {
+  for_each          = local.pod_zones
+  vpc_id            = aws_vpc_ipv4_cidr_block_association.pods[0].vpc_id
+  availability_zone = each.key
+  cidr_block        = cidrsubnet(var.pod_cidr, 2, each.value)
+  tags              = { Name = "${var.name}-pods-${each.key}" }
+}
+
+resource "aws_internet_gateway" "this" {
+  count  = local.made ? 1 : 0
+  vpc_id = aws_vpc.this[0].id
+  tags   = { Name = var.name }
+}
+
+resource "aws_eip" "nat" {
+  for_each = local.nat_zones
+  domain   = "vpc"
+  tags     = { Name = "${var.name}-nat-${each.key}" }
+}
+
+resource "aws_nat_gateway" "this" {
+  for_each      = local.nat_zones
+  allocation_id = aws_eip.nat[each.key].id
+  subnet_id     = aws_subnet.public[each.key].id
+  tags          = { Name = "${var.name}-${each.key}" }
+  depends_on    = [aws_internet_gateway.this]
+}
+
+resource "aws_route_table" "public" {
+  count  = local.made ? 1 : 0
+  vpc_id = aws_vpc.this[0].id
+  tags   = { Name = "${var.name}-public" }
+}
+
+resource "aws_route" "internet" {
+  count                  = local.made ? 1 : 0
+  route_table_id         = aws_route_table.public[0].id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this[0].id
+}
+
+resource "aws_route_table_association" "public" {
+  for_each       = local.zone_numbers
+  subnet_id      = aws_subnet.public[each.key].id
+  route_table_id = aws_route_table.public[0].id
+}
+
+resource "aws_route_table" "private" {
+  for_each = local.zone_numbers
+  vpc_id   = aws_vpc.this[0].id
+  tags     = { Name = "${var.name}-private-${each.key}" }
+}
+
+resource "aws_route" "nat" {
+  for_each               = local.zone_numbers
+  route_table_id         = aws_route_table.private[each.key].id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.this[var.nat == "zone" ? each.key : local.zones[0]].id
+}
+
+resource "aws_route_table_association" "nodes" {
+  for_each       = local.zone_numbers
+  subnet_id      = aws_subnet.nodes[each.key].id
+  route_table_id = aws_route_table.private[each.key].id
+}
+
+resource "aws_route_table_association" "pods" {
+  for_each       = local.pod_zones
+  subnet_id      = aws_subnet.pods[each.key].id
+  route_table_id = aws_route_table.private[each.key].id
+}
