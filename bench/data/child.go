@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -22,18 +23,40 @@ const (
 	childTo   = "LANDFALL_BENCH_TO"
 	childMode = "LANDFALL_BENCH_MODE"
 	childMask = "LANDFALL_BENCH_MASK"
+	// childProfile is where the process writes its profile of CPU time.
+	childProfile = "LANDFALL_BENCH_PROFILE"
 )
+
+// profiles is the folder for the profiles of copies, "" for none.
+var profiles string
 
 // init is the whole program of such a process.
 func init() {
 	if os.Getenv(childFrom) == "" {
 		return
 	}
-	if err := childCopy(context.Background()); err != nil {
+	stop, err := startProfile(os.Getenv(childProfile))
+	if err == nil {
+		err = childCopy(context.Background())
+		stop()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "copying:", err)
 		os.Exit(3)
 	}
 	os.Exit(0)
+}
+
+// startProfile begins a profile of CPU time in a file, where one is named.
+func startProfile(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(file)
 }
 
 func childCopy(ctx context.Context) error {
@@ -114,6 +137,8 @@ func childMasking(kind datacopy.Kind) (datacopy.Mask, error) {
 // usage is what a process took.
 type usage struct {
 	wall, cpu time.Duration
+	// servers is what the servers took of the processor meanwhile.
+	servers time.Duration
 	// memory is the most it held, in bytes; 0 of other tools.
 	memory int64
 	// printed is what it wrote.
@@ -121,24 +146,27 @@ type usage struct {
 }
 
 // landfallCopy copies with Landfall.
-func landfallCopy(ctx context.Context, from, to string, mode datacopy.Mode) (usage, error) {
+func landfallCopy(ctx context.Context, from, to string, mode datacopy.Mode, servers ...*os.Process) (usage, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return usage{}, err
 	}
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Env = append(os.Environ(), childFrom+"="+from, childTo+"="+to, childMode+"="+string(mode))
-	took, err := measured(cmd)
+	if profiles != "" {
+		cmd.Env = append(cmd.Env, childProfile+"="+filepath.Join(profiles, fmt.Sprintf("%s-%d.pprof", mode, time.Now().UnixMilli())))
+	}
+	took, err := measured(cmd, servers...)
 	_, _ = fmt.Sscan(took.printed, &took.memory)
 	took.memory <<= 10
 	return took, err
 }
 
-// measured runs a command and says what it took.
-func measured(cmd *exec.Cmd) (usage, error) {
-	began := time.Now()
+// measured runs a command and says what it took, and what it cost servers.
+func measured(cmd *exec.Cmd, servers ...*os.Process) (usage, error) {
+	before, began := cpuOf(servers...), time.Now()
 	out, err := cmd.CombinedOutput()
-	took := usage{wall: time.Since(began), printed: string(out)}
+	took := usage{wall: time.Since(began), servers: cpuOf(servers...) - before, printed: string(out)}
 	if err != nil {
 		return took, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, out)
 	}

@@ -33,6 +33,7 @@ func main() {
 	flag.IntVar(&o.turns, "turns", 3, "how often each tool runs")
 	flag.Float64Var(&o.scale, "scale", 1, "the size of the data, 1 is that of the goals")
 	flag.StringVar(&program, "landfall", "bin/landfall", "the program that is killed")
+	flag.StringVar(&profiles, "profiles", "", "a folder for profiles of the copies' CPU time; none by default")
 	flag.StringVar(&o.dir, "dir", "", "where servers keep their data; a temporary folder by default")
 	flag.Parse()
 	harness.Main("bench-data", func(ctx context.Context) error { return run(ctx, o) })

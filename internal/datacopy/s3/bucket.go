@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,8 +30,10 @@ const (
 type bucket struct {
 	address datacopy.Address
 	client  *s3.Client
-	name    string
-	prefix  string
+	// requests are the frequent ones.
+	requests *requests
+	name     string
+	prefix   string
 }
 
 // open prepares for a bucket. It does not connect yet.
@@ -65,6 +68,9 @@ func open(ctx context.Context, address datacopy.Address, workers int) (*bucket, 
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	})
+	if b.requests, err = newRequests(ctx, b.name, b.client.Options()); err != nil {
+		return nil, fault.New(fault.Invalid, "Check bucket, endpoint and region in the address.", "finding the server of %s: %w", address, err)
+	}
 	return b, nil
 }
 
@@ -103,6 +109,10 @@ func plain(err error) error {
 	var operation *smithy.OperationError
 	if errors.As(err, &operation) {
 		return operation.Err
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
 	}
 	return err
 }

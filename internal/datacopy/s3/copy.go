@@ -52,6 +52,8 @@ type copier struct {
 	// and younger was copied by an earlier run of this copy.
 	ours    time.Time
 	resumed bool
+	// marked says that the target has a mark, marking that it is this run's.
+	marked, marking bool
 }
 
 // connect opens both sides.
@@ -126,9 +128,10 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 	known := frontier.Done()
 	if known.Note == atEnd {
 		c.skipped.Add(known.Count)
+		c.marked = true // a crash may have come before the mark was removed
 		return c.unmark(ctx)
 	}
-	for _, do := range []func(context.Context) error{c.mark, c.clearUploads} {
+	for _, do := range []func(context.Context) error{c.recognise, c.clearUploads} {
 		if err := do(ctx); err != nil {
 			return err
 		}
@@ -141,18 +144,28 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 	return c.unmark(ctx)
 }
 
-// mark says in the target that it is incomplete. The mark of an earlier run of
-// the same copy stays, with its time.
-func (c *copier) mark(ctx context.Context) error {
+// recognise finds out whether the target has the mark of an earlier run of the
+// same copy, which stays, with its time.
+func (c *copier) recognise(ctx context.Context) error {
 	found, err := c.findMark(ctx)
 	if err != nil {
 		return err
 	}
+	c.marked = found != nil
 	if found != nil && found.plan == c.plan.ID {
 		c.ours, c.resumed = found.since, true
+	}
+	return nil
+}
+
+// mark says in the target that it is incomplete, before anything in it is
+// changed: where nothing differs, nothing is written.
+func (c *copier) mark(ctx context.Context) error {
+	if c.resumed || c.marking {
 		return nil
 	}
-	err = c.retry.Do(ctx, func(int) error {
+	c.marked, c.marking = true, true
+	err := c.retry.Do(ctx, func(int) error {
 		_, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &c.to.name, Key: c.markKey(), Body: strings.NewReader(""), Metadata: map[string]string{"plan": c.plan.ID},
 		})
@@ -162,6 +175,9 @@ func (c *copier) mark(ctx context.Context) error {
 }
 
 func (c *copier) unmark(ctx context.Context) error {
+	if !c.marked {
+		return nil
+	}
 	err := c.retry.Do(ctx, func(int) error {
 		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: c.markKey()})
 		return err
@@ -241,6 +257,11 @@ func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo 
 		} else if m.source != nil {
 			c.skipped.Add(1)
 			c.progress(1)
+		}
+	}
+	if len(due) > 0 {
+		if err := c.mark(ctx); err != nil {
+			return err
 		}
 	}
 	finished, listed := noop, noop

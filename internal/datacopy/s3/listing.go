@@ -2,14 +2,16 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -75,78 +77,140 @@ func (l *listing) pages(ctx context.Context) iter.Seq[page] {
 
 // read asks for pages until the last.
 func (l *listing) read(ctx context.Context, emit func(page) bool) {
-	var token *string
-	last := l.after
+	token, last := "", l.after
 	for {
-		out, err := l.request(ctx, token)
+		answer, err := l.request(ctx, token)
+		if err == nil {
+			err = l.inOrder(answer.objects, &last)
+		}
 		if err != nil {
 			emit(page{err: l.bucket.failed("listing", err)})
 			return
 		}
-		found, err := l.objects(out, &last)
-		if err != nil {
-			emit(page{err: err})
+		found := slices.DeleteFunc(answer.objects, func(o object) bool { return o.key == markName })
+		if !emit(page{objects: found}) || !answer.truncated {
 			return
 		}
-		if !emit(page{objects: found}) {
-			return
-		}
-		if !aws.ToBool(out.IsTruncated) {
-			return
-		}
-		if token = out.NextContinuationToken; aws.ToString(token) == "" {
-			emit(page{err: l.bucket.failed("listing", fmt.Errorf("the server says that there is more, and not how to get it"))})
+		if token = answer.token; token == "" {
+			emit(page{err: l.bucket.failed("listing", errors.New("the server says that there is more, and not how to get it"))})
 			return
 		}
 	}
 }
 
-func (l *listing) request(ctx context.Context, token *string) (out *s3.ListObjectsV2Output, err error) {
-	input := &s3.ListObjectsV2Input{
-		Bucket: &l.bucket.name, Prefix: &l.bucket.prefix, MaxKeys: aws.Int32(pageSize),
+func (l *listing) request(ctx context.Context, token string) (answer *listed, err error) {
+	query := url.Values{
+		"list-type": {"2"}, "prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(pageSize)},
 		// Keys may hold characters that XML cannot.
-		EncodingType: types.EncodingTypeUrl, ContinuationToken: token,
+		"encoding-type": {"url"},
 	}
-	if token == nil && l.after != "" {
-		input.StartAfter = aws.String(l.bucket.prefix + l.after)
+	switch {
+	case token != "":
+		query.Set("continuation-token", token)
+	case l.after != "":
+		query.Set("start-after", l.bucket.prefix+l.after)
 	}
 	err = l.retry.Do(ctx, func(int) error {
-		out, err = l.bucket.client.ListObjectsV2(ctx, input)
+		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query})
+		if err != nil {
+			return err
+		}
+		if answer, err = readListed(text, l.bucket.prefix); err == nil && answer.root != "ListBucketResult" {
+			return refusal(answered, text)
+		}
 		return err
 	})
-	return out, err
+	return answer, err
 }
 
-// objects takes a page apart and makes sure that keys come in order.
-func (l *listing) objects(out *s3.ListObjectsV2Output, last *string) ([]object, error) {
-	found := make([]object, 0, len(out.Contents))
-	for _, item := range out.Contents {
-		key := aws.ToString(item.Key)
-		if out.EncodingType == types.EncodingTypeUrl {
-			decoded, err := url.QueryUnescape(key)
-			if err != nil {
-				return nil, l.bucket.failed("listing", fmt.Errorf("the key %q is not encoded as agreed", key))
-			}
-			key = decoded
+// listed is the answer to a listing.
+type listed struct {
+	root      string
+	objects   []object
+	truncated bool
+	token     string
+}
+
+// readListed reads an answer: keys lose the prefix, and have to be below it.
+func readListed(text []byte, prefix string) (*listed, error) {
+	l := &listed{objects: make([]object, 0, pageSize)}
+	var o object
+	encoded := false
+	err := elements(text, func(parent, name string, text []byte) (err error) {
+		switch {
+		case parent == "Contents":
+			err = o.read(name, text)
+		case parent == "":
+			l.root = name
+		case parent != "ListBucketResult":
+		case name == "Contents":
+			l.objects = append(l.objects, o)
+			o = object{}
+		case name == "IsTruncated":
+			l.truncated = string(text) == "true"
+		case name == "NextContinuationToken":
+			l.token = string(text)
+		case name == "EncodingType":
+			encoded = string(text) == "url"
 		}
-		name, below := strings.CutPrefix(key, l.bucket.prefix)
-		if !below {
-			return nil, l.bucket.failed("listing", fmt.Errorf("the key %q is not below the prefix", key))
-		}
-		if name <= *last && *last != "" {
-			return nil, fault.New(fault.Failed, "Such a server cannot be compared or resumed: copy into an empty bucket of another.",
-				"listing %s: key %q comes after %q, which is not S3's order", l.bucket.address, name, *last)
-		}
-		*last = name
-		if name == markName {
-			continue
-		}
-		found = append(found, object{
-			key: name, size: aws.ToInt64(item.Size), etag: unquote(aws.ToString(item.ETag)),
-			class: types.StorageClass(item.StorageClass), modified: aws.ToTime(item.LastModified),
-		})
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return found, nil
+	for i := range l.objects {
+		// Where an answer tells its encoding is not agreed on.
+		if err := l.objects[i].decode(encoded, prefix); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// read takes what one element says of an object.
+func (o *object) read(name string, text []byte) (err error) {
+	switch name {
+	case "Key":
+		o.key = string(text)
+	case "Size":
+		o.size, err = strconv.ParseInt(string(text), 10, 64)
+	case "ETag":
+		o.etag = unquote(string(text))
+	case "LastModified":
+		o.modified, err = time.Parse(time.RFC3339, string(text))
+	case "StorageClass":
+		o.class = types.StorageClass(text)
+	}
+	return err
+}
+
+// decode finishes the key.
+func (o *object) decode(encoded bool, prefix string) error {
+	if encoded {
+		decoded, err := url.QueryUnescape(o.key)
+		if err != nil {
+			return fmt.Errorf("the key %q is not encoded as agreed", o.key)
+		}
+		o.key = decoded
+	}
+	name, below := strings.CutPrefix(o.key, prefix)
+	if !below {
+		return fmt.Errorf("the key %q is not below the prefix", o.key)
+	}
+	o.key = name
+	return nil
+}
+
+// inOrder makes sure that keys come in order.
+func (l *listing) inOrder(objects []object, last *string) error {
+	for i, o := range objects {
+		if o.key <= *last && (i > 0 || *last != "") {
+			return fault.New(fault.Failed, "Such a server cannot be compared or resumed: copy into an empty bucket of another.",
+				"listing %s: key %q comes after %q, which is not S3's order", l.bucket.address, o.key, *last)
+		}
+		*last = o.key
+	}
+	return nil
 }
 
 func unquote(etag string) string { return strings.Trim(etag, `"`) }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
@@ -70,21 +70,21 @@ func (c *copier) copyOnServer(ctx context.Context, o *object) (string, error) {
 	if o.size > largestPut || partsOf(o.etag) > 0 {
 		return c.copyPartsOnServer(ctx, o)
 	}
-	input := &s3.CopyObjectInput{
-		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key), CopySource: c.copySource(o),
-		CopySourceIfMatch: aws.String(quoted(o.etag)), StorageClass: c.class(o),
+	header := http.Header{
+		"X-Amz-Copy-Source":          {c.copySource(o)},
+		"X-Amz-Copy-Source-If-Match": {quoted(o.etag)},
+	}
+	if class := c.class(o); class != "" {
+		header["X-Amz-Storage-Class"] = []string{string(class)}
 	}
 	if !c.options.tags {
-		input.TaggingDirective, input.Tagging = types.TaggingDirectiveReplace, aws.String("")
+		header["X-Amz-Tagging-Directive"] = []string{string(types.TaggingDirectiveReplace)}
 	}
-	out, err := c.to.client.CopyObject(ctx, input)
+	said, err := c.to.requests.ask(ctx, request{method: http.MethodPut, key: c.to.prefix + o.key, header: header})
 	if err != nil {
 		return "", changed(err)
 	}
-	if out.CopyObjectResult == nil {
-		return "", errors.New("the server's answer is empty")
-	}
-	return unquote(aws.ToString(out.CopyObjectResult.ETag)), nil
+	return said.etag, nil
 }
 
 // changed recognises the answer to a condition that no longer holds.
@@ -98,13 +98,13 @@ func changed(err error) error {
 func quoted(etag string) string { return `"` + etag + `"` }
 
 // copySource is the source as a header holds it.
-func (c *copier) copySource(o *object) *string {
+func (c *copier) copySource(o *object) string {
 	path := strings.Split(c.from.name+"/"+c.from.prefix+o.key, "/")
 	for i, part := range path {
 		path[i] = url.PathEscape(part)
 	}
 	// A plus is a space to some servers, though not in a path.
-	return aws.String(strings.ReplaceAll(strings.Join(path, "/"), "+", "%2B"))
+	return strings.ReplaceAll(strings.Join(path, "/"), "+", "%2B")
 }
 
 // class is the storage class to write; "" is the server's default.
@@ -118,26 +118,36 @@ func (c *copier) class(o *object) types.StorageClass {
 	return o.class
 }
 
+// get reads an object, or when part is not "" that range of its bytes.
+func (c *copier) get(ctx context.Context, o *object, part string) (*http.Response, error) {
+	header := http.Header{"If-Match": {quoted(o.etag)}}
+	if part != "" {
+		header["Range"] = []string{part}
+	} else {
+		header["X-Amz-Checksum-Mode"] = []string{string(types.ChecksumModeEnabled)}
+	}
+	answer, err := c.from.requests.send(ctx, request{method: http.MethodGet, key: c.from.prefix + o.key, header: header})
+	return answer, changed(err)
+}
+
 // stream reads an object and writes it meanwhile, in one piece.
 func (c *copier) stream(ctx context.Context, o *object) (string, error) {
-	out, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
-	})
+	answer, err := c.get(ctx, o, "")
 	if err != nil {
-		return "", changed(err)
+		return "", err
 	}
-	defer out.Body.Close()
-	var body io.Reader = out.Body
+	defer answer.Body.Close()
+	var body io.Reader = answer.Body
 	if o.size <= smallObject {
 		buffer := c.buffers.Get().(*bytes.Buffer)
 		defer c.buffers.Put(buffer)
 		buffer.Reset()
-		if n, err := io.Copy(buffer, out.Body); err != nil || n != o.size {
+		if n, err := io.Copy(buffer, answer.Body); err != nil || n != o.size {
 			return "", short(err, n, o.size)
 		}
 		body = bytes.NewReader(buffer.Bytes())
 	}
-	return c.put(ctx, o, propertiesOf(out), body, o.size)
+	return c.put(ctx, o, propertiesOf(answer).withChecksums(answer), body, o.size)
 }
 
 // short says that fewer bytes came than were announced.
@@ -150,26 +160,16 @@ func short(err error, got, want int64) error {
 
 // put writes an object in one piece.
 func (c *copier) put(ctx context.Context, o *object, p *properties, body io.Reader, size int64) (string, error) {
-	tags, err := c.readTags(ctx, o, p)
+	header, err := c.writing(ctx, o, p)
 	if err != nil {
 		return "", err
 	}
-	out, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key), Body: body, ContentLength: aws.Int64(size),
-		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
-		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires,
-		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
-	}, unsigned)
+	answer, err := c.to.requests.send(ctx, request{method: http.MethodPut, key: c.to.prefix + o.key, header: header, body: body, size: size})
 	if err != nil {
 		return "", err
 	}
-	return unquote(aws.ToString(out.ETag)), nil
-}
-
-// unsigned leaves the body out of the signature, so that it is not read twice;
-// the ETag tells whether it arrived.
-func unsigned(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+	defer answer.Body.Close()
+	return unquote(answer.Header.Get("ETag")), nil
 }
 
 // maskObject reads an object, masks it, and writes what came of it.
@@ -187,14 +187,12 @@ func (c *copier) readMasked(ctx context.Context, o *object, mask datacopy.ValueM
 		return nil, nil, fault.New(fault.Refused, "Exclude the object, or keep it with a rule.",
 			"masking %q: it has %d bytes, more than a mask can hold", o.key, o.size)
 	}
-	out, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
-	})
+	answer, err := c.get(ctx, o, "")
 	if err != nil {
-		return nil, nil, changed(err)
+		return nil, nil, err
 	}
-	defer out.Body.Close()
-	contents, err := io.ReadAll(io.LimitReader(out.Body, wholeObject))
+	defer answer.Body.Close()
+	contents, err := io.ReadAll(io.LimitReader(answer.Body, wholeObject))
 	if err != nil || int64(len(contents)) != o.size {
 		return nil, nil, short(err, int64(len(contents)), o.size)
 	}
@@ -202,7 +200,7 @@ func (c *copier) readMasked(ctx context.Context, o *object, mask datacopy.ValueM
 	if err != nil {
 		return nil, nil, fmt.Errorf("masking %q: %w", o.key, err)
 	}
-	return masked, propertiesOf(out), nil
+	return masked, propertiesOf(answer), nil
 }
 
 // layout is how an object was uploaded.
@@ -249,7 +247,7 @@ func (c *copier) copyPartsOnServer(ctx context.Context, o *object) (string, erro
 		first, last := l.rangeOf(part, o.size)
 		out, err := c.to.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 			Bucket: upload.Bucket, Key: upload.Key, UploadId: upload.UploadId, PartNumber: aws.Int32(int32(part)),
-			CopySource: c.copySource(o), CopySourceIfMatch: aws.String(quoted(o.etag)), CopySourceRange: aws.String(byteRange(first, last)),
+			CopySource: aws.String(c.copySource(o)), CopySourceIfMatch: aws.String(quoted(o.etag)), CopySourceRange: aws.String(byteRange(first, last)),
 		})
 		if err != nil {
 			return nil, changed(err)
@@ -265,21 +263,20 @@ func (c *copier) copyPartsOnServer(ctx context.Context, o *object) (string, erro
 func (c *copier) streamParts(ctx context.Context, o *object) (string, error) {
 	return c.inParts(ctx, o, func(ctx context.Context, upload *s3.CreateMultipartUploadOutput, part int, l layout) (*string, error) {
 		first, last := l.rangeOf(part, o.size)
-		in, err := c.from.client.GetObject(ctx, &s3.GetObjectInput{
-			Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)), Range: aws.String(byteRange(first, last)),
-		})
-		if err != nil {
-			return nil, changed(err)
-		}
-		defer in.Body.Close()
-		out, err := c.to.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: upload.Bucket, Key: upload.Key, UploadId: upload.UploadId, PartNumber: aws.Int32(int32(part)),
-			Body: in.Body, ContentLength: aws.Int64(last - first + 1),
-		}, unsigned)
+		in, err := c.get(ctx, o, byteRange(first, last))
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		defer in.Body.Close()
+		out, err := c.to.requests.send(ctx, request{
+			method: http.MethodPut, key: c.to.prefix + o.key, body: in.Body, size: last - first + 1,
+			query: url.Values{"partNumber": {strconv.Itoa(part)}, "uploadId": {aws.ToString(upload.UploadId)}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer out.Body.Close()
+		return aws.String(out.Header.Get("ETag")), nil
 	})
 }
 
@@ -338,29 +335,24 @@ func (c *copier) allParts(ctx context.Context, upload *s3.CreateMultipartUploadO
 // beginParts starts an upload and notes it in the journal, so that a run after
 // a crash can put it away.
 func (c *copier) beginParts(ctx context.Context, o *object) (*s3.CreateMultipartUploadOutput, error) {
-	head, err := c.from.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), IfMatch: aws.String(quoted(o.etag)),
+	head, err := c.from.requests.send(ctx, request{
+		method: http.MethodHead, key: c.from.prefix + o.key, header: http.Header{"If-Match": {quoted(o.etag)}},
 	})
 	if err != nil {
 		return nil, changed(err)
 	}
-	p := propertiesOfHead(head)
-	tags, err := c.readTags(ctx, o, p)
+	defer head.Body.Close()
+	header, err := c.writing(ctx, o, propertiesOf(head))
 	if err != nil {
 		return nil, err
 	}
-	upload, err := c.to.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &c.to.name, Key: aws.String(c.to.prefix + o.key),
-		CacheControl: p.cacheControl, ContentDisposition: p.disposition, ContentEncoding: p.encoding,
-		ContentLanguage: p.language, ContentType: p.contentType, Expires: p.expires,
-		WebsiteRedirectLocation: p.redirect, Metadata: p.metadata, StorageClass: c.class(o), Tagging: tags,
-	})
+	key := c.to.prefix + o.key
+	said, err := c.to.requests.ask(ctx, request{method: http.MethodPost, key: key, query: url.Values{"uploads": {""}}, header: header})
 	if err != nil {
 		return nil, err
 	}
-	// Not every server repeats them.
-	upload.Bucket, upload.Key = &c.to.name, aws.String(c.to.prefix+o.key)
-	return upload, c.noteUpload(aws.ToString(upload.UploadId), o.key)
+	upload := &s3.CreateMultipartUploadOutput{Bucket: &c.to.name, Key: &key, UploadId: &said.upload}
+	return upload, c.noteUpload(said.upload, o.key)
 }
 
 // endParts puts an upload that failed away, also when ctx has ended.
