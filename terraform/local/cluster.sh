@@ -6,15 +6,16 @@ set -eu
 mark=$STATE_DIR/.terraform-$NAME
 : "${LOCALKUBE:=${LANDFALL_LOCALKUBE:-localkube}}"
 
-localkube() { "$LOCALKUBE" --state-dir "$STATE_DIR" "$@"; }
+run() { "$LOCALKUBE" --state-dir "$STATE_DIR" "$@"; }
 
-state() { localkube list | awk -v name="$NAME" '$1 == name { print $2 }'; }
+state() { run list | awk -v name="$NAME" '$1 == name { print $2 }'; }
 
 create() {
 	set --
 	[ -z "$CIDR" ] || set -- "$@" --cidr "$CIDR"
 	for port in $PUBLISH; do set -- "$@" --publish "$port"; done
-	localkube create "$NAME" --nodes "$NODES" --wait "$WAIT" "$@"
+	for other in $SHARED; do set -- "$@" --registry-of "$other"; done
+	run create "$NAME" --nodes "$NODES" --wait "$WAIT" "$@"
 }
 
 case $1 in
@@ -27,11 +28,11 @@ create)
 	fi
 	mkdir -p "$STATE_DIR"
 	: >"$mark"
-	[ "$now" != deleting ] || { localkube delete "$NAME" && now=; }
-	if [ -n "$now" ]; then localkube start "$NAME" --wait "$WAIT"; else create; fi
+	[ "$now" != deleting ] || { run delete "$NAME" && now=; }
+	if [ -n "$now" ]; then run start "$NAME" --wait "$WAIT"; else create; fi
 	;;
 delete)
-	localkube delete "$NAME"
+	run delete "$NAME"
 	rm -f "$mark"
 	;;
 esac

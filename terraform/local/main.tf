@@ -35,6 +35,7 @@ resource "terraform_data" "cluster" {
       NODES     = var.nodes
       PUBLISH   = join(" ", var.publish)
       CIDR      = var.cidr
+      SHARED    = join(" ", var.registry_of)
       WAIT      = var.wait
       LOCALKUBE = var.localkube
     }

@@ -41,6 +41,12 @@ variable "cidr" {
   }
 }
 
+variable "registry_of" {
+  description = "Other local clusters whose images the nodes can pull, too, under the names that they have there."
+  type        = list(string)
+  default     = []
+}
+
 variable "state_dir" {
   description = "Folder that holds the machine's local clusters."
   type        = string

@@ -1,5 +1,5 @@
 // Package cluster watches over Clusters: whether each answers, with which
-// version and how many ready nodes. Environments on a cluster that does not
+// version and how many ready nodes, and that each has its add-ons. Environments on a cluster that does not
 // answer wait for its word instead of each trying for themselves. Start at
 // Reconcile.
 package cluster
@@ -77,7 +77,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, concurrency int) error {
 		Complete(r)
 }
 
-// Reconcile asks one cluster and writes down its answer.
+// Reconcile asks one cluster, writes down its answer and gives it its add-ons.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	cluster := &v1alpha1.Cluster{}
 	if err := r.Client.Get(ctx, req.NamespacedName, cluster); err != nil {
@@ -96,6 +96,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if err := r.Client.Status().Patch(ctx, cluster, client.MergeFrom(before)); err != nil {
 			return ctrl.Result{}, client.IgnoreNotFound(fmt.Errorf("writing the status of cluster %s: %w", cluster.Name, err))
 		}
+	}
+	if err := r.ensureAddons(ctx, cluster); err != nil {
+		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: next}, nil
 }

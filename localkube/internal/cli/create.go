@@ -18,17 +18,18 @@ import (
 
 func newCreate(o *options) *cobra.Command {
 	var nodes int
-	var publish []string
+	var publish, registriesOf []string
 	var cidr string
 	var wait time.Duration
 	command := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a cluster and wait until it is ready",
 		Example: `  localkube create blue
-  localkube create blue --nodes 3 --publish 8080:30080`,
+  localkube create blue --nodes 3 --publish 8080:30080
+  localkube create green --registry-of blue`,
 		Args: exactly(1, "the cluster's NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			request := cluster.Request{Name: args[0], Nodes: nodes}
+			request := cluster.Request{Name: args[0], Nodes: nodes, RegistriesOf: registriesOf}
 			var err error
 			if request.Publish, err = parsePublish(publish); err != nil {
 				return fault.New(fault.Usage, err, "")
@@ -47,6 +48,7 @@ func newCreate(o *options) *cobra.Command {
 	}
 	command.Flags().IntVar(&nodes, "nodes", 1, "number of nodes")
 	command.Flags().StringArrayVar(&publish, "publish", nil, "lead a loopback port of this machine to a port of the nodes: [127.0.0.1:]HOSTPORT:NODEPORT (repeatable)")
+	command.Flags().StringArrayVar(&registriesOf, "registry-of", nil, "pull from the registry of this cluster, too, under the names that images have there (repeatable)")
 	command.Flags().StringVar(&cidr, "cidr", "", "the /16 that the cluster's addresses come from (default: the first free one of 10.100.0.0/16 …)")
 	addWait(command, &wait)
 	return command

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,9 @@ type Request struct {
 	Publish []state.Publish
 	// Network is the /16 to use; the zero value lets Create choose.
 	Network netip.Prefix
+	// RegistriesOf names clusters whose images nodes can pull, too, under the
+	// names that they have there.
+	RegistriesOf []string
 }
 
 // Create makes a cluster and waits until it is ready or ctx ends. What a
@@ -119,6 +123,9 @@ func (m Manager) reserve(ctx context.Context, r Request) (*state.Cluster, error)
 	if err := choosePorts(c, others); err != nil {
 		return nil, err
 	}
+	if c.Registries, err = m.registries(r.RegistriesOf, others); err != nil {
+		return nil, err
+	}
 	for range r.Nodes {
 		c.AddNode()
 	}
@@ -128,6 +135,21 @@ func (m Manager) reserve(ctx context.Context, r Request) (*state.Cluster, error)
 			"Choose a shorter --state-dir or name.")
 	}
 	return c, m.Store.Save(c)
+}
+
+// registries finds those of other clusters. They keep their addresses for as
+// long as they exist.
+func (m Manager) registries(names []string, others []*state.Cluster) ([]state.Registry, error) {
+	var all []state.Registry
+	for _, name := range names {
+		i := slices.IndexFunc(others, func(o *state.Cluster) bool { return o.Name == name && o.Phase != state.Deleting })
+		if i < 0 {
+			return nil, fault.New(fault.Usage, fmt.Errorf("sharing the registry of cluster %s: it does not exist", name), "See what there is: localkube list")
+		}
+		l := plan.New(m.Store, others[i])
+		all = append(all, state.Registry{Host: l.RegistryHost(), Address: l.Registry()})
+	}
+	return all, nil
 }
 
 func (m Manager) refuseExisting(name string) error {

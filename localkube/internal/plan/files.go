@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"text/template"
 	"time"
 
@@ -43,12 +44,16 @@ func (l Layout) NodeFiles(n state.Node, m Machine) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing network configuration of %s: %w", n.Name, err)
 	}
-	return []File{
+	files := []File{
 		{Path: l.NodePath(n, "kubelet.yaml"), Data: kubeletConfig},
 		{Path: l.NodePath(n, "containerd.toml"), Data: containerdConfig},
 		{Path: l.NodePath(n, "cni", "net.d", "10-localkube.conflist"), Data: cniConfig},
-		{Path: l.NodePath(n, "registries", l.RegistryHost(), "hosts.toml"), Data: l.registryConfig()},
-	}, nil
+		{Path: l.NodePath(n, "registries", l.RegistryHost(), "hosts.toml"), Data: registryConfig(l.Registry())},
+	}
+	for _, r := range l.Cluster.Registries {
+		files = append(files, File{Path: l.NodePath(n, "registries", r.Host, "hosts.toml"), Data: registryConfig(r.Address)})
+	}
+	return files, nil
 }
 
 func (l Layout) kubeletConfig(n state.Node, m Machine) kubelet.KubeletConfiguration {
@@ -182,6 +187,6 @@ func (l Layout) cniConfig(n state.Node) map[string]any {
 
 // registryConfig makes references to the loopback address of the host lead to
 // the registry in the control plane, so that one reference works on both sides.
-func (l Layout) registryConfig() []byte {
-	return fmt.Appendf(nil, "server = \"http://%[1]s\"\n\n[host.\"http://%[1]s\"]\n  capabilities = [\"pull\", \"resolve\"]\n", l.Registry())
+func registryConfig(registry netip.AddrPort) []byte {
+	return fmt.Appendf(nil, "server = \"http://%[1]s\"\n\n[host.\"http://%[1]s\"]\n  capabilities = [\"pull\", \"resolve\"]\n", registry)
 }

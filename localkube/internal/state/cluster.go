@@ -42,7 +42,9 @@ type Cluster struct {
 	// the port in image references, on the host and in the nodes.
 	RegistryPort int       `json:"registryPort"`
 	Publish      []Publish `json:"publish,omitempty"`
-	Nodes        []Node    `json:"nodes"`
+	// Registries of other clusters that nodes pull from, too.
+	Registries []Registry `json:"registries,omitempty"`
+	Nodes      []Node     `json:"nodes"`
 	// NextNode is the index of the next node; indexes are never used twice.
 	NextNode int `json:"nextNode"`
 }
@@ -52,6 +54,14 @@ type Node struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
 	Phase Phase  `json:"phase"`
+}
+
+// Registry is one of another cluster.
+type Registry struct {
+	// Host is how image references name it.
+	Host string `json:"host"`
+	// Address is where it is.
+	Address netip.AddrPort `json:"address"`
 }
 
 // Publish leads a loopback port of the host to a port of the nodes.
