@@ -35,6 +35,8 @@ type ClusterList struct {
 
 // ClusterSpec says how to reach a cluster and how its environments are
 // reached.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.terraform) || has(self.kubeconfigSecret)",message="a cluster by Terraform needs kubeconfigSecret: where to put its kubeconfig"
 type ClusterSpec struct {
 	// KubeconfigSecret holds a kubeconfig; its current context is used.
 	// +optional

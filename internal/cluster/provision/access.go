@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,7 @@ func (p *Provisioner) access(ctx context.Context, cluster *v1alpha1.Cluster, raw
 		}
 	}
 	endpoint := SetServer(config, opts.Server)
-	secret, err := Secret(cluster.Name, config)
+	secret, err := secretAt(cluster.Spec.KubeconfigSecret, config)
 	if err != nil {
 		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("reaching cluster %s: %w", cluster.Name, err), fault.HintOf(err))
 	}
@@ -60,7 +61,10 @@ func (p *Provisioner) put(ctx context.Context, secret *corev1.Secret) error {
 		return err
 	}
 	before := there.DeepCopy()
-	there.Data, there.Labels = secret.Data, secret.Labels
+	if there.Data == nil {
+		there.Data = map[string][]byte{}
+	}
+	maps.Copy(there.Data, secret.Data)
 	return p.Client.Patch(ctx, there, client.MergeFrom(before))
 }
 
@@ -68,9 +72,6 @@ func (p *Provisioner) put(ctx context.Context, secret *corev1.Secret) error {
 // people reach the cluster, where that is another way than Landfall's.
 func (p *Provisioner) describe(ctx context.Context, cluster *v1alpha1.Cluster, o Outputs, endpoint string) error {
 	before := cluster.DeepCopy()
-	if cluster.Spec.KubeconfigSecret == nil {
-		cluster.Spec.KubeconfigSecret = SecretRef(cluster.Name)
-	}
 	if cluster.Spec.EKS == nil && o.ClusterName != "" && o.Region != "" {
 		cluster.Spec.EKS = &v1alpha1.EKS{Name: o.ClusterName, Region: o.Region}
 	}
@@ -144,12 +145,9 @@ func makeAccount(ctx context.Context, name string, config *api.Config, timeout t
 	return config, nil
 }
 
-// Reach says how a cluster is reached by its object's kubeconfig.
+// reach says how a cluster is reached by its object's kubeconfig.
 func (p *Provisioner) reach(ctx context.Context, cluster *v1alpha1.Cluster) (*rest.Config, error) {
 	ref := cluster.Spec.KubeconfigSecret
-	if ref == nil {
-		ref = SecretRef(cluster.Name)
-	}
 	text, err := p.secretValue(ctx, v1alpha1.SecretKeyRef{Namespace: ref.Namespace, Name: ref.Name, Key: keyOf(ref)})
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig of cluster %s: %w", cluster.Name, err)

@@ -60,8 +60,8 @@ type ApplyOptions struct {
 	// Wait bounds how long the cluster may take until it answers; 0 does not
 	// wait.
 	Wait time.Duration
-	// Approve is shown a plan that nobody has seen yet; an error stops. Not
-	// asked for a plan that was kept, nor for one that is empty.
+	// Approve is shown the plan before it is carried out; an error stops. Not
+	// asked about one that is empty.
 	Approve func(context.Context, *Planned) error
 }
 
@@ -214,8 +214,16 @@ func count(s *v1alpha1.TerraformStatus, sum terraform.Summary) {
 	s.Add, s.Change, s.Destroy = int32(sum.Add), int32(sum.Change), int32(sum.Destroy)
 }
 
-// planToApply gives the plan that was kept, or a new one that was approved.
+// planToApply gives the plan that was kept, or a new one, once it is approved.
 func (w *work) planToApply(ctx context.Context, opts ApplyOptions) ([]byte, error) {
+	plan, err := w.keptOrNew(ctx, opts)
+	if err == nil && opts.Approve != nil && !w.planned.Empty() {
+		err = opts.Approve(ctx, w.planned)
+	}
+	return plan, err
+}
+
+func (w *work) keptOrNew(ctx context.Context, opts ApplyOptions) ([]byte, error) {
 	if len(opts.Replace) == 0 && opts.Import == nil {
 		planned, plan, err := w.p.keptPlan(ctx, w.cluster.Name)
 		if err != nil {
@@ -231,11 +239,6 @@ func (w *work) planToApply(ctx context.Context, opts ApplyOptions) ([]byte, erro
 		return nil, err
 	}
 	w.planned = planned
-	if opts.Approve != nil && !planned.Empty() {
-		if err := opts.Approve(ctx, planned); err != nil {
-			return nil, err
-		}
-	}
 	return plan.Data, nil
 }
 

@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -134,18 +134,20 @@ func inputs(spec *v1alpha1.Terraform) (string, error) {
 // forget removes all that is kept of a cluster that is destroyed: access, plan,
 // and the state, which is empty now, where it is ours.
 func (p *Provisioner) forget(ctx context.Context, cluster *v1alpha1.Cluster) error {
-	names := []string{keptName(cluster.Name)}
-	if ref := cluster.Spec.KubeconfigSecret; ref != nil && ref.Namespace == Namespace && ref.Name == secretName(cluster.Name) {
-		names = append(names, ref.Name)
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: Namespace, Name: name} }
+	kept := []client.Object{&corev1.Secret{ObjectMeta: named(keptName(cluster.Name))}}
+	if ref := cluster.Spec.KubeconfigSecret; ref != nil && *ref == *SecretRef(cluster.Name) {
+		kept = append(kept, &corev1.Secret{ObjectMeta: named(ref.Name)})
 	}
 	if cluster.Spec.Terraform.Backend == nil {
-		names = append(names, "tfstate-default-"+backend(cluster).Config["secret_suffix"])
+		// Names as Terraform's backend makes them.
+		state := "tfstate-default-" + backend(cluster).Config["secret_suffix"]
+		kept = append(kept, &corev1.Secret{ObjectMeta: named(state)}, &coordinationv1.Lease{ObjectMeta: named("lock-" + state)})
 	}
 	var failed []error
-	for _, name := range names {
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}}
-		if err := p.Client.Delete(ctx, secret); err != nil && !apierrors.IsNotFound(err) {
-			failed = append(failed, fmt.Errorf("removing Secret %s: %w", name, err))
+	for _, object := range kept {
+		if err := client.IgnoreNotFound(p.Client.Delete(ctx, object)); err != nil {
+			failed = append(failed, fmt.Errorf("removing %T %s: %w", object, object.GetName(), err))
 		}
 	}
 	return errors.Join(failed...)

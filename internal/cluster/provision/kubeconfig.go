@@ -29,18 +29,21 @@ func secretName(cluster string) string { return "cluster-" + cluster }
 // Secret holds the kubeconfig of a cluster. Errors: fault.Invalid if Landfall's
 // pods could not use it.
 func Secret(cluster string, config *api.Config) (*corev1.Secret, error) {
+	return secretAt(SecretRef(cluster), config)
+}
+
+func secretAt(ref *v1alpha1.SecretKeyRef, config *api.Config) (*corev1.Secret, error) {
 	if err := usableByPods(config); err != nil {
 		return nil, err
 	}
 	text, err := clientcmd.Write(*config)
 	if err != nil {
-		return nil, fmt.Errorf("writing the kubeconfig of cluster %s: %w", cluster, err)
+		return nil, fmt.Errorf("writing a kubeconfig: %w", err)
 	}
-	ref := SecretRef(cluster)
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.FieldManager}},
 		Type:       corev1.SecretTypeOpaque,
-		Data:       map[string][]byte{ref.Key: text},
+		Data:       map[string][]byte{keyOf(ref): text},
 	}, nil
 }
 

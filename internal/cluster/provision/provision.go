@@ -92,6 +92,9 @@ func (p *Provisioner) cluster(ctx context.Context, name string) (*v1alpha1.Clust
 	if cluster.Spec.Terraform == nil {
 		return nil, fault.New(fault.Refused, "Landfall only reaches it: `landfall cluster remove` forgets it.", "cluster %s was not made by Terraform", name)
 	}
+	if cluster.Spec.KubeconfigSecret == nil {
+		return nil, fault.New(fault.Invalid, "Set spec.kubeconfigSecret: where to put the kubeconfig.", "cluster %s has no kubeconfigSecret: it would be the management cluster", name)
+	}
 	return cluster, nil
 }
 

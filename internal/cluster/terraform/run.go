@@ -9,6 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -67,7 +70,7 @@ func Open(ctx context.Context, tool *Tool, root Root, opts Options) (*Run, error
 	if err != nil {
 		return nil, err
 	}
-	secret, err := os.MkdirTemp(memory(), "landfall-")
+	secret, err := secretFolder()
 	if err != nil {
 		return nil, fmt.Errorf("making a folder in memory: %w", err)
 	}
@@ -84,13 +87,32 @@ func Open(ctx context.Context, tool *Tool, root Root, opts Options) (*Run, error
 // Close removes what was secret.
 func (r *Run) Close() error { return os.RemoveAll(r.secret) }
 
+// secretFolder makes a folder of this process in memory, and removes those of
+// processes that were killed.
+func secretFolder() (string, error) {
+	left, err := filepath.Glob(filepath.Join(memory(), folderPrefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range left {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(folder), folderPrefix), "-")
+		number, err := strconv.Atoi(pid)
+		if err == nil && number > 0 && errors.Is(syscall.Kill(number, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(folder) // somebody else's stays theirs
+		}
+	}
+	return os.MkdirTemp(memory(), fmt.Sprintf("%s%d-", folderPrefix, os.Getpid()))
+}
+
+const folderPrefix = "landfall-terraform-"
+
 // memory is where files are that must not reach a disk: /dev/shm, else (not
 // Linux) the folder for temporary files.
 func memory() string {
 	if there, err := isDir("/dev/shm"); err == nil && there {
 		return "/dev/shm"
 	}
-	return ""
+	return os.TempDir()
 }
 
 // write renders the root module into the folder.

@@ -193,6 +193,7 @@ func TestErrorsAreOurs(t *testing.T) {
 				run, err := terraform.Open(t.Context(), tool, p.root, terraform.Options{Dir: p.dir, Unpacked: t.TempDir(), Reporter: progress.Discard})
 				if err == nil {
 					_, err = run.Plan(t.Context(), terraform.PlanOptions{})
+					err = errors.Join(err, run.Close())
 				}
 				if err == nil || fault.ClassOf(err) != c.class || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("got %v (%s), want %s saying %q", err, fault.ClassOf(err), c.class, c.says)
