@@ -238,11 +238,11 @@ func showResult(ctx context.Context, w io.Writer, plan *transfer.Plan, result *t
 func outcome(ctx context.Context, plan *transfer.Plan, result *transfer.Result, e transfer.Execution) string {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Sprintf("broken off after %d objects; the same command goes on", result.Done())
+		return fmt.Sprintf("broken off after %s; the same command goes on", objectsIn(result.Done()))
 	case len(result.Failed()) > 0 && e.DryRun:
 		return fmt.Sprintf("cluster %s would refuse %s; nothing was changed", plan.To, objectsIn(len(result.Failed())))
 	case len(result.Failed()) > 0:
-		return fmt.Sprintf("%d objects written, %d failed; the same command goes on", result.Done(), len(result.Failed()))
+		return fmt.Sprintf("%s written, %d failed; the same command goes on", objectsIn(result.Done()), len(result.Failed()))
 	case e.DryRun:
 		text := fmt.Sprintf("cluster %s takes %s; nothing was changed", plan.To, objectsIn(result.Done()))
 		if result.Unchecked > 0 {

@@ -75,6 +75,8 @@ func FilledIn(path string) string {
 var fills = map[string]string{
 	"metadata.annotations[" + From + "]":            "a transfer says where it took the object from",
 	"metadata.annotations[" + Suspended + "]":       "a transfer says that it suspended the schedule",
+	"metadata.labels[velero.io/backup-name]":        "Velero says from which backup it restored the object",
+	"metadata.labels[velero.io/restore-name]":       "Velero says by which restore it made the object",
 	"webhooks[].clientConfig.caBundle":              "the authority of the cluster's own certificate",
 	"spec.conversion.webhook.clientConfig.caBundle": "the authority of the cluster's own certificate",
 	"spec.caBundle":                  "the authority of the cluster's own certificate",

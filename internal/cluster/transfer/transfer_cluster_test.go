@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,33 @@ func TestTransferRefusesConflicts(t *testing.T) {
 	}
 	if price, _, _ := unstructured.NestedString(s.get("ConfigMap", "v1", "settings").Object, "data", "price"); price != "3" {
 		t.Errorf("the price is %q, want 3", price)
+	}
+}
+
+// What the target refuses is named, and nothing else is written.
+func TestARefusedObjectStopsAllWriting(t *testing.T) {
+	s := newScene(t, shop)
+	for _, text := range []string{
+		"{apiVersion: v1, kind: Namespace, metadata: {name: " + s.to + "}}",
+		"{apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: " + s.to + "}, spec: {hard: {count/cronjobs.batch: '0'}}}",
+	} {
+		if err := s.c.Create(t.Context(), kubetest.Object(t, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kubetest.Eventually(t, func() string { // a quota counts once its status is there
+		if used, _, _ := unstructured.NestedMap(s.get("ResourceQuota", "v1", "none").Object, "status", "hard"); len(used) == 0 {
+			return "the quota is not in force"
+		}
+		return ""
+	})
+	result, err := s.execute(Execution{})
+	if fault.ClassOf(err) != fault.Failed || result == nil {
+		t.Fatalf("got %v, want a failure", err)
+	}
+	failed := result.Failed()
+	if len(failed) != 1 || failed[0].Key.Name != "nightly" || !strings.Contains(failed[0].Reason, "exceeded quota") || result.Done() > 0 {
+		t.Errorf("%d were written; failed: %+v", result.Done(), failed)
 	}
 }
 

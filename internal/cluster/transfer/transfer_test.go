@@ -99,6 +99,35 @@ func TestPortableTwice(t *testing.T) {
 	}
 }
 
+// Texts and custom resources are not changed, but people are told.
+func TestWhatARenameLeaves(t *testing.T) {
+	tests := map[string]struct {
+		object map[string]any
+		notes  []string
+	}{
+		"a host name in a text": {map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": map[string]any{"url": "http://web.shop.svc:80", "namespace": "shop"}},
+			[]string{"speaks of Services at .shop.svc: that was left as it is"}},
+		"a field of a custom resource": {map[string]any{"apiVersion": "example.com/v1", "kind": "App", "spec": map[string]any{"targetNamespaces": []any{"shop"}}},
+			[]string{"may speak of namespace shop: that was left as it is"}},
+		"a name that is no namespace": {map[string]any{"apiVersion": "example.com/v1", "kind": "App", "spec": map[string]any{"title": "shop"}}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.object["metadata"] = map[string]any{"name": "x", "namespace": "shop"}
+			u := &unstructured.Unstructured{Object: tt.object}
+			c := Portable(u, Options{Namespaces: map[string]string{"shop": "store"}})
+			if diff := cmp.Diff(tt.notes, c.Notes); diff != "" {
+				t.Error(diff)
+			}
+			unchanged := u.DeepCopy()
+			unchanged.SetNamespace("store")
+			if diff := cmp.Diff(unchanged, c.Object); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestEndpointsOfASelectorStay(t *testing.T) {
 	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Endpoints", "metadata": map[string]any{"name": "web", "namespace": "shop"}}}
 	selects := func(namespace, service string) bool { return namespace == "shop" && service == "web" }
