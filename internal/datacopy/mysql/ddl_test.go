@@ -1,6 +1,9 @@
 package mysql
 
 import (
+	"bytes"
+	"encoding/binary"
+	"math"
 	"strings"
 	"testing"
 
@@ -148,6 +151,46 @@ func TestDigestNoticesExchangedValues(t *testing.T) {
 	}
 	if parsed, err := parseDigest(base.String()); err != nil || parsed != base {
 		t.Errorf("read back: %v, %v", parsed, err)
+	}
+}
+
+func TestLinesAreEscapedWhereverASpecialByteIs(t *testing.T) {
+	for special, want := range map[byte]string{'\\': `\\`, '\t': `\t`, '\n': `\n`, 0: `\0`} {
+		for size := 1; size < 20; size++ {
+			for at := range size {
+				field := bytes.Repeat([]byte{0xff}, size)
+				field[at] = special
+				if got := string(appendEscaped(nil, field)); got != strings.Repeat("\xff", at)+want+strings.Repeat("\xff", size-at-1) {
+					t.Fatalf("%q becomes %q", field, got)
+				}
+			}
+		}
+	}
+	if got := string(appendEscaped([]byte("x"), []byte("\b\v [^]\x7f\x80 and more"))); got != "x\b\v [^]\x7f\x80 and more" {
+		t.Errorf("without special bytes: %q", got)
+	}
+}
+
+func TestPointsArePrintedAsTheirNumber(t *testing.T) {
+	point := func(value float64) []byte {
+		bytes := make([]byte, pointSize)
+		bytes[pointOrder] = littleEnd
+		binary.LittleEndian.PutUint64(bytes[pointX:], math.Float64bits(value))
+		return bytes
+	}
+	e := newEncoder(&table{Columns: []*column{{Name: "a", Real: true}, {Name: "b"}, {Name: "c", Real: true}, {Name: "d", Real: true}}}, nil)
+	fields := [][]byte{point(0.1), []byte("x"), nil, point(-1.7976931348623157e308)}
+	if err := e.print(fields); err != nil {
+		t.Fatal(err)
+	}
+	want := [][]byte{[]byte("0.1"), []byte("x"), nil, []byte("-1.7976931348623157e+308")}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Error(diff)
+	}
+	for _, bad := range [][]byte{{}, make([]byte, pointSize), point(1)[1:]} {
+		if err := e.print([][]byte{bad, nil, nil, nil}); err == nil {
+			t.Errorf("%x is taken for a point", bad)
+		}
 	}
 }
 

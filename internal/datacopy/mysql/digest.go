@@ -3,8 +3,10 @@ package mysql
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strconv"
 	"strings"
 
@@ -108,13 +110,21 @@ type encoder struct {
 	mask    datacopy.RowMask
 	scratch datacopy.Scratch
 	row     []byte
+	// reals are the positions of values that travel as points.
+	reals []int
 
 	// read and sent are the digests of the rows before and after the mask.
 	read, sent digest
 }
 
 func newEncoder(t *table, mask datacopy.RowMask) *encoder {
-	return &encoder{columns: t.stored(), mask: mask}
+	e := &encoder{columns: t.stored(), mask: mask}
+	for i, c := range e.columns {
+		if c.Real {
+			e.reals = append(e.reals, i)
+		}
+	}
+	return e
 }
 
 // begin starts a new chunk.
@@ -171,6 +181,35 @@ func (e *encoder) crc(fields [][]byte) uint32 {
 	return crc32.ChecksumIEEE(row)
 }
 
+// A point as servers send it: its reference system, the order of bytes, the
+// type, and two doubles.
+const (
+	pointSize  = 4 + 1 + 4 + 8 + 8
+	pointX     = 4 + 1 + 4
+	littleEnd  = 1
+	pointOrder = 4
+)
+
+// print turns points into the numbers they stand for, as LOAD DATA wants them:
+// the shortest text that is read as the same double. Digests come before.
+func (e *encoder) print(fields [][]byte) error {
+	e.row = e.row[:0]
+	for _, i := range e.reals {
+		point := fields[i]
+		if point == nil {
+			continue
+		}
+		if len(point) != pointSize || point[pointOrder] != littleEnd {
+			return fmt.Errorf("reading column %s: the server sent a point that cannot be read", e.columns[i].Name)
+		}
+		value := math.Float64frombits(binary.LittleEndian.Uint64(point[pointX:]))
+		start := len(e.row)
+		e.row = strconv.AppendFloat(e.row, value, 'g', -1, 64)
+		fields[i] = e.row[start:]
+	}
+	return nil
+}
+
 // appendLine adds a row in the format of LOAD DATA's defaults.
 func appendLine(line []byte, fields [][]byte) []byte {
 	for i, field := range fields {
@@ -193,12 +232,24 @@ func isSpecial(b byte) bool { return b == '\\' || b == '\t' || b == '\n' || b ==
 
 func appendEscaped(line, field []byte) []byte {
 	start := 0
-	for i, b := range field {
-		if b > '\\' || !isSpecial(b) {
+	for i := 0; i < len(field); i++ {
+		if i+8 <= len(field) && !maySpecial(binary.LittleEndian.Uint64(field[i:])) {
+			i += 7
 			continue
 		}
-		line = append(append(line, field[start:i]...), '\\', escapes[b])
-		start = i + 1
+		if b := field[i]; isSpecial(b) {
+			line = append(append(line, field[start:i]...), '\\', escapes[b])
+			start = i + 1
+		}
 	}
 	return append(line, field[start:]...)
+}
+
+// maySpecial says whether one of eight bytes is a backslash or not above a
+// newline, which all the special ones are. It is the usual test for a zero byte
+// in a word, once with each byte less a newline.
+func maySpecial(word uint64) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	backslash := word ^ each*'\\'
+	return ((word-each*('\n'+1))&^word|(backslash-each)&^backslash)&high != 0
 }

@@ -238,6 +238,9 @@ func (p *planner) mask(context.Context) error {
 			continue
 		}
 		columns := t.stored()
+		for _, c := range columns {
+			c.printed()
+		}
 		for _, position := range masked.Columns() {
 			c := columns[position]
 			c.asText()

@@ -86,6 +86,8 @@ type column struct {
 	// Expr reads the column as text that loses nothing; on both servers it
 	// gives the same for the same value.
 	Expr string `json:"expr"`
+	// Real says that Expr gives a point, whose X is the value.
+	Real bool `json:"real,omitempty"`
 	// Load makes the value from @v, "" loads it as it is.
 	Load   string `json:"load,omitempty"`
 	Masked bool   `json:"masked,omitempty"`
@@ -107,6 +109,14 @@ func (t *table) from() string {
 		return name(t.Name)
 	}
 	return name(t.Name) + " FORCE INDEX (" + name(t.Index) + ")"
+}
+
+// keyOfTexts says that the order of the key is, in part, that of a collation.
+func (t *table) keyOfTexts() bool {
+	return slices.ContainsFunc(t.Key, func(key string) bool {
+		data := t.column(key).Data
+		return !slices.Contains(integers, data) && !slices.Contains(temporals, data)
+	})
 }
 
 func (t *table) column(name string) *column {
