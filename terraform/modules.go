@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-//go:embed local aws-eks
+//go:embed local aws-ec2 aws-eks
 var files embed.FS
 
 // Names of the modules, sorted.
