@@ -12,7 +12,9 @@ import (
 	"github.com/landfall-dev/landfall/internal/controller/cluster"
 	"github.com/landfall-dev/landfall/internal/controller/datacopy"
 	"github.com/landfall-dev/landfall/internal/controller/environment"
+	"github.com/landfall-dev/landfall/internal/controller/hostname"
 	"github.com/landfall-dev/landfall/internal/controller/migration"
+	"github.com/landfall-dev/landfall/internal/dnsaccount"
 	"github.com/landfall-dev/landfall/internal/environment/store"
 	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/kube"
@@ -21,6 +23,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/traffic/awsaccount"
 	"github.com/landfall-dev/landfall/internal/traffic/route53"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -72,11 +75,20 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	if err := baselines.SetupWithManager(mgr, opts.Concurrency); err != nil {
 		return fmt.Errorf("setting up the baseline controller: %w", err)
 	}
+	accounts := &awsaccount.Accounts{}
+	hostnames := hostname.New(hostname.Options{
+		Client: mgr.GetClient(), Open: dnsaccount.Opener(mgr.GetClient(), accounts),
+		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
+	})
+	if err := hostnames.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("setting up the hostname controller: %w", err)
+	}
 	migrations := migration.New(migration.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(),
 		Binder: objects.Binder{
 			Reader: mgr.GetClient(), Cluster: clients(opts.Pool, mgr.GetClient()), Clock: time.Now,
-			AWS: &awsaccount.Accounts{}, Datadog: &datadog.Accounts{}, Heartbeat: opts.Heartbeat,
+			AWS: accounts, Datadog: &datadog.Accounts{}, Heartbeat: opts.Heartbeat,
+			Parity: objects.NewComparer(configs(opts.Pool)),
 		},
 		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
 		Registerer: opts.Registerer, Reached: opts.Reached,
@@ -114,6 +126,17 @@ func clients(pool *kube.Pool, own client.Client) func(context.Context, string) (
 			return nil, err
 		}
 		return target.Client, nil
+	}
+}
+
+// configs reaches clusters whose objects are compared.
+func configs(pool *kube.Pool) func(context.Context, string) (*rest.Config, error) {
+	return func(ctx context.Context, name string) (*rest.Config, error) {
+		target, err := pool.Target(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return target.Config, nil
 	}
 }
 

@@ -21,9 +21,8 @@ func (b Binder) account(ctx context.Context, m *v1alpha1.Migration, access v1alp
 		if err != nil {
 			return aws.Config{}, err
 		}
-		login.Keys = awsaccount.Keys{ID: string(secret["AWS_ACCESS_KEY_ID"]), Secret: string(secret["AWS_SECRET_ACCESS_KEY"]), Session: string(secret["AWS_SESSION_TOKEN"])}
-		if login.Keys.ID == "" || login.Keys.Secret == "" {
-			return aws.Config{}, fault.New(fault.Invalid, "Give it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", "Secret %s holds no keys of AWS", access.SecretName)
+		if login.Keys, err = awsaccount.KeysOf(access.SecretName, secret); err != nil {
+			return aws.Config{}, err
 		}
 	}
 	accounts := b.AWS

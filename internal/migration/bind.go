@@ -32,6 +32,8 @@ type Binder struct {
 	AWS *awsaccount.Accounts
 	// Datadog likewise.
 	Datadog *datadog.Accounts
+	// Parity compares clusters; nil where that cannot be done.
+	Parity *Comparer
 	// Heartbeat is asked by Route 53 whether migrations live; nil where nobody
 	// could ask.
 	Heartbeat *route53.Heartbeat

@@ -53,6 +53,8 @@ func (b Binder) guard(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1
 		return b.checks(ctx, m, spec)
 	case spec.Objective != nil:
 		return b.objective(m, spec)
+	case spec.Parity != nil:
+		return b.parity(spec)
 	case spec.Router != nil:
 		return routerGuard(spec, router)
 	case spec.Prometheus != nil:
@@ -65,7 +67,7 @@ func (b Binder) guard(ctx context.Context, m *v1alpha1.Migration, spec *v1alpha1
 		made, err := b.cloudWatch(ctx, m, spec)
 		return made, nil, err
 	}
-	return nil, nil, fault.New(fault.Invalid, "Name one of router, checks, prometheus, datadog, cloudWatch and objective.", "guard %s says nothing to look at", spec.Name)
+	return nil, nil, fault.New(fault.Invalid, "Name one of router, checks, prometheus, datadog, cloudWatch, objective and parity.", "guard %s says nothing to look at", spec.Name)
 }
 
 // unmade is a guard that could not be made; it is tried again.

@@ -50,9 +50,12 @@ func Definition(m *v1alpha1.Migration) traffic.Definition {
 // rule says what a guard's readings mean. Guards that count requests of the new
 // side have nothing to count before it gets any.
 func rule(g v1alpha1.MigrationGuard) traffic.GuardRule {
-	r := traffic.GuardRule{Name: g.Name, Failures: max(int(g.Failures), 1), Idle: g.Idle || g.Router != nil}
-	if g.Every != nil {
+	r := traffic.GuardRule{Name: g.Name, Failures: max(int(g.Failures), 1), Idle: g.Idle || g.Router != nil, Gate: g.Parity != nil}
+	switch {
+	case g.Every != nil:
 		r.Every = g.Every.Duration
+	case g.Parity != nil:
+		r.Every = parityEvery
 	}
 	if g.UnknownFor != nil {
 		r.UnknownFor = g.UnknownFor.Duration

@@ -24,6 +24,10 @@ type GuardRule struct {
 	// is then not asked (at weight 0) or holds for lack of requests. Set for
 	// guards that count requests.
 	Idle bool
+	// Gate: what fails or is unknown while the new side gets no traffic is waited
+	// for, and returns nothing: there is nothing to return. A weight is raised only
+	// while the guard holds, in any case.
+	Gate bool
 }
 
 // Guard reads one thing that must be so while traffic moves. Adapters are the

@@ -80,7 +80,7 @@ func (n *planner) excused(rule GuardRule) bool {
 // failure says which guard has failed, if one has.
 func (n *planner) failure() string {
 	for _, rule := range n.d.Guards {
-		if n.excused(rule) {
+		if n.excused(rule) || rule.Gate && n.p.Wanted == None {
 			continue
 		}
 		guard := n.p.Guards[rule.Name]

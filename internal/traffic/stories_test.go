@@ -45,6 +45,16 @@ func storiesOfGuards() []told {
 			turns: []turn{{0, "the new side is broken", func(s *story) { s.fails("checks") }}},
 		},
 		{
+			name: "gate-is-waited-for", about: "A gate fails and is unknown before anything is raised: it is waited for. In mid-shift it is a guard like any other.", long: 120 * sec, ends: Reverted,
+			d: with(func(d *Definition) { d.Guards[1].Gate = true }),
+			turns: []turn{
+				{0, "the sides are not equal", func(s *story) { s.fails("checks") }},
+				{10 * sec, "nobody knows", func(s *story) { s.unknown("checks") }},
+				{40 * sec, "they are equal", func(s *story) { s.holds("checks") }},
+				{60 * sec, "they are not any more", func(s *story) { s.fails("checks") }},
+			},
+		},
+		{
 			name: "guard-unknown-then-known", about: "A guard cannot be read for a while: the hold stops, and goes on where it was.", d: storyShop(), long: 120 * sec, ends: Completed,
 			turns: []turn{
 				{7 * sec, "the metrics cannot be read", func(s *story) { s.unknown("errors") }},

@@ -37,6 +37,8 @@ type Options struct {
 	Rename map[string]string
 	// Ignore are differences that are meant.
 	Ignore []v1alpha1.ParityIgnore
+	// IgnoreReadiness leaves out how many pods of workloads are ready.
+	IgnoreReadiness bool
 	// Skip says why an object of either side is not compared, or "". Nil skips
 	// nothing.
 	Skip func(*unstructured.Unstructured) string

@@ -137,7 +137,7 @@ func (c *comparison) alike() []Workload {
 			continue
 		}
 		w := Workload{Key: k, From: source[k], To: there}
-		w.judge()
+		w.judge(!c.o.IgnoreReadiness)
 		if w.Answer != result.Holds {
 			c.excuse(&w)
 		}
@@ -161,18 +161,18 @@ func (c *comparison) excuse(w *Workload) {
 // judge holds the target's workload against the source's: as much of it must be
 // ready as there is wanted, unless the source has no more, and it must run the
 // same images.
-func (w *Workload) judge() {
+func (w *Workload) judge(readiness bool) {
 	container, images, known := w.otherImage()
 	switch {
-	case !w.From.observed || !w.To.observed:
+	case readiness && (!w.From.observed || !w.To.observed):
 		w.Answer, w.Reason = result.Unknown, "is being changed: its controller has not seen the newest specification"
-	case w.To.Ready < w.To.Desired && w.From.Ready >= w.From.Desired:
+	case readiness && w.To.Ready < w.To.Desired && w.From.Ready >= w.From.Desired:
 		w.Answer, w.Reason = result.Fails, fmt.Sprintf("has %d of %d ready, and %d of %d in the source", w.To.Ready, w.To.Desired, w.From.Ready, w.From.Desired)
 	case images != "" && !known:
 		w.Answer, w.Reason = result.Unknown, fmt.Sprintf("runs an image in container %s that has no digest on one side: %s", container, images)
 	case images != "":
 		w.Answer, w.Reason = result.Fails, fmt.Sprintf("runs another image in container %s: %s", container, images)
-	case w.To.Ready < w.To.Desired:
+	case readiness && w.To.Ready < w.To.Desired:
 		w.Answer, w.Reason = result.Holds, fmt.Sprintf("is not ready on either side: %d of %d, and %d of %d in the source", w.To.Ready, w.To.Desired, w.From.Ready, w.From.Desired)
 	default:
 		w.Answer = result.Holds

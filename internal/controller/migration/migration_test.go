@@ -60,14 +60,19 @@ type scene struct {
 	router *router
 	// unbound says why no router can be made.
 	unbound error
+	// binder makes guards; none without it.
+	binder *migration.Binder
 }
 
 func (s *scene) Router(context.Context, *v1alpha1.Migration) (traffic.Router, error) {
 	return s.router, s.unbound
 }
 
-func (s *scene) Guards(context.Context, *v1alpha1.Migration, traffic.Router) ([]traffic.Guard, func()) {
-	return nil, func() {}
+func (s *scene) Guards(ctx context.Context, m *v1alpha1.Migration, router traffic.Router) ([]traffic.Guard, func()) {
+	if s.binder == nil {
+		return nil, func() {}
+	}
+	return s.binder.Guards(ctx, m, router)
 }
 
 func newScene(t *testing.T, objects ...client.Object) *scene {
