@@ -72,9 +72,9 @@ bench-migration: build ## A migration under load: lost requests, reaction, 200 a
 	@hack/prerequisites.sh haproxy
 	go run ./bench/migration
 
-bench-data: build ## Data copies against mysqldump, mydumper, MIGRATE, RDB, rclone, s5cmd; killed and resumed
+bench-data: build ## Data copies against mysqldump, mydumper, MIGRATE, RDB, rclone, s5cmd; killed and resumed (ARGS="-parts …")
 	@hack/prerequisites.sh mariadb-server mydumper redis-server rclone
-	go run ./bench/data
+	go run ./bench/data $(ARGS)
 
 bench-transfer: build ## 10,000 objects from cluster to cluster, their parity, against Velero
 	go run ./bench/transfer

@@ -19,14 +19,16 @@ import (
 )
 
 const (
-	// kills of each kind of store.
-	kills = 20
 	// killScale is how much smaller the data are than those of the other bars.
 	killScale = 0.05
 )
 
-// program is the landfall that is killed.
-var program string
+var (
+	// program is the landfall that is killed, gateway the S3 server meanwhile.
+	program, gateway string
+	// kills of each kind of store.
+	kills int
+)
 
 // victim is a pair of stores whose copy is killed.
 type victim struct {
@@ -36,19 +38,16 @@ type victim struct {
 	clear func(context.Context) error
 }
 
-// measureKills kills copies of all kinds with SIGKILL at random moments and asks
-// for them again: in the end both sides must be equal, and no more than one
-// chunk of each worker done twice.
-func measureKills(ctx context.Context, dir string, _ int, scale float64) error {
-	if _, err := os.Stat(program); err != nil {
-		return fmt.Errorf("killing copies: run from the repository, after `make build`: %w", err)
-	}
-	for _, each := range []func(context.Context, string, float64) error{killMySQL, killRedis, killS3} {
-		if err := each(ctx, filepath.Join(dir, "kill"), scale*killScale); err != nil {
-			return err
+// killing is a part of the benchmark: it kills copies of one kind of store with
+// SIGKILL at random moments and asks for them again. In the end both sides must
+// be equal, and no more than one chunk of each worker done twice.
+func killing(one func(ctx context.Context, dir string, scale float64) error) func(context.Context, string, int, float64) error {
+	return func(ctx context.Context, dir string, _ int, scale float64) error {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("killing copies: run from the repository, after `make build`: %w", err)
 		}
+		return one(ctx, filepath.Join(dir, "kill"), scale*killScale)
 	}
-	return nil
 }
 
 func killMySQL(ctx context.Context, dir string, scale float64) error {
@@ -79,16 +78,12 @@ func killRedis(ctx context.Context, dir string, scale float64) error {
 }
 
 func killS3(ctx context.Context, dir string, scale float64) error {
-	server, err := minio.find(ctx)
-	if err != nil {
-		return err
-	}
-	source, err := startMinIO(ctx, server, filepath.Join(dir, "s3-source"))
+	source, err := startVersityGW(ctx, gateway, filepath.Join(dir, "s3-source"))
 	if err != nil {
 		return err
 	}
 	defer source.stop()
-	target, err := startMinIO(ctx, server, filepath.Join(dir, "s3-target"))
+	target, err := startVersityGW(ctx, gateway, filepath.Join(dir, "s3-target"))
 	if err != nil {
 		return err
 	}
@@ -140,7 +135,7 @@ func (v victim) measure(ctx context.Context, dir string) error {
 	}
 	bar.Figure(v.kind+"-undisturbed", whole.Seconds(), "s")
 	bar.Figure(v.kind+"-killed", float64(died), "times")
-	bar.Exactly(v.kind+"-killed-and-resumed-equal", float64(equal), "copies", kills)
+	bar.Exactly(v.kind+"-killed-and-resumed-equal", float64(equal), "copies", float64(kills))
 	bar.AtMost(v.kind+"-chunks-twice-beyond-one-a-worker", float64(excess), "chunks", 0)
 	return nil
 }

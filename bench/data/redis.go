@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/bench/bar"
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -57,43 +58,73 @@ func measureRedis(ctx context.Context, dir string, turns int, scale float64) err
 	if err := source.fill(ctx, int(redisKeys*scale)); err != nil {
 		return err
 	}
-	var ours, migrate, rdb []float64
-	var cpu, stops, idleStops []float64
+	var f redisFigures
 	for range turns {
-		watching, end := context.WithCancel(ctx)
-		machine := make(chan time.Duration, 1)
-		go func() { machine <- idle.longestStop(watching) }()
-		took, stop, err := copyWatched(ctx, source, target)
-		end()
-		idleStops = append(idleStops, (<-machine).Seconds()*1000)
-		if err != nil {
+		if err := f.turn(ctx, source, target, idle, filepath.Join(dir, "redis-rdb")); err != nil {
 			return err
 		}
-		ours, cpu, stops = append(ours, took.wall.Seconds()), append(cpu, took.cpu.Seconds()), append(stops, stop.Seconds()*1000)
-		other, err := timeMigrate(ctx, source, target)
-		if err != nil {
-			return err
-		}
-		migrate = append(migrate, other.Seconds())
-		if other, err = timeRDB(ctx, source, filepath.Join(dir, "redis-rdb")); err != nil {
-			return err
-		}
-		rdb = append(rdb, other.Seconds())
-		log.Printf("redis: landfall %.1f s, MIGRATE %.1f s, RDB and start %.1f s, longest stop %.0f ms",
-			ours[len(ours)-1], migrate[len(migrate)-1], rdb[len(rdb)-1], stops[len(stops)-1])
 	}
-	bar.Figure("redis-copy", bar.Median(ours), "s")
-	bar.Figure("redis-copy-client-cpu", bar.Median(cpu), "s")
-	bar.Figure("redis-migrate", bar.Median(migrate), "s")
-	bar.Figure("redis-rdb-and-start", bar.Median(rdb), "s")
-	bar.AtLeast("redis-over-migrate", bar.Median(migrate)/bar.Median(ours), "x", redisOverMigrate)
-	bar.AtMost("redis-to-rdb", bar.Median(ours)/bar.Median(rdb), "x", redisOverRDB)
-	bar.Figure("redis-longest-stop-of-an-idle-server", bar.Median(idleStops), "ms")
-	bar.AtMost("redis-longest-stop", bar.Median(stops), "ms", redisStop)
+	f.report()
 	return nil
 }
 
-// startRedisServer starts a server in a folder, from the dump that is there.
+// redisFigures are the figures of each turn: seconds, of stops milliseconds.
+type redisFigures struct {
+	ours, cpu, servers, migrate, migrateServers, rdb, rdbServers []float64
+
+	stops, stopsByClock, idle []float64
+}
+
+// turn runs every way once.
+func (f *redisFigures) turn(ctx context.Context, source, target, idle *redisServer, dir string) error {
+	took, stop, unused, err := copyWatched(ctx, source, target, idle)
+	if err != nil {
+		return err
+	}
+	migrate, migrateServers, err := timeMigrate(ctx, source, target)
+	if err != nil {
+		return err
+	}
+	rdb, rdbServers, err := timeRDB(ctx, source, dir)
+	if err != nil {
+		return err
+	}
+	add := func(to *[]float64, value time.Duration, unit time.Duration) {
+		*to = append(*to, float64(value)/float64(unit))
+	}
+	add(&f.ours, took.wall, time.Second)
+	add(&f.cpu, took.cpu, time.Second)
+	add(&f.servers, took.servers, time.Second)
+	add(&f.migrate, migrate, time.Second)
+	add(&f.migrateServers, migrateServers, time.Second)
+	add(&f.rdb, rdb, time.Second)
+	add(&f.rdbServers, rdbServers, time.Second)
+	add(&f.stops, stop.work, time.Millisecond)
+	add(&f.stopsByClock, stop.wall, time.Millisecond)
+	add(&f.idle, unused.wall, time.Millisecond)
+	log.Printf("redis: landfall %.1f s (CPU %.1f s, of servers %.1f s), MIGRATE %.1f s (of servers %.1f s), RDB and start %.1f s (of servers %.1f s)",
+		took.wall.Seconds(), took.cpu.Seconds(), took.servers.Seconds(), migrate.Seconds(), migrateServers.Seconds(), rdb.Seconds(), rdbServers.Seconds())
+	log.Printf("redis: longest stop %.1f ms of the server's own work, %.1f ms by the clock; of a server nobody copies %.1f ms",
+		stop.work.Seconds()*1000, stop.wall.Seconds()*1000, unused.wall.Seconds()*1000)
+	return nil
+}
+
+func (f *redisFigures) report() {
+	bar.Figure("redis-copy", bar.Median(f.ours), "s")
+	bar.Figure("redis-copy-client-cpu", bar.Median(f.cpu), "s")
+	bar.Figure("redis-copy-servers-cpu", bar.Median(f.servers), "s")
+	bar.Figure("redis-migrate", bar.Median(f.migrate), "s")
+	bar.Figure("redis-migrate-servers-cpu", bar.Median(f.migrateServers), "s")
+	bar.Figure("redis-rdb-and-start", bar.Median(f.rdb), "s")
+	bar.Figure("redis-rdb-and-start-servers-cpu", bar.Median(f.rdbServers), "s")
+	bar.AtLeast("redis-over-migrate", bar.Median(f.migrate)/bar.Median(f.ours), "x", redisOverMigrate)
+	bar.AtMost("redis-to-rdb", bar.Median(f.ours)/bar.Median(f.rdb), "x", redisOverRDB)
+	bar.Figure("redis-longest-stop-of-an-idle-server", bar.Median(f.idle), "ms")
+	bar.Figure("redis-longest-stop-by-the-clock", bar.Median(f.stopsByClock), "ms")
+	bar.AtMost("redis-longest-stop", bar.Median(f.stops), "ms", redisStop)
+}
+
+// startRedisPair starts source and target.
 func startRedisPair(ctx context.Context, dir string) (source, target *redisServer, stop func(), err error) {
 	if source, err = startRedisServer(ctx, filepath.Join(dir, "redis-source")); err != nil {
 		return nil, nil, nil, err
@@ -105,6 +136,7 @@ func startRedisPair(ctx context.Context, dir string) (source, target *redisServe
 	return source, target, func() { target.stop(); source.stop() }, nil
 }
 
+// startRedisServer starts a server in a folder, from the dump that is there.
 func startRedisServer(ctx context.Context, dir string) (*redisServer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -200,56 +232,56 @@ func mixedKey(i int, random *rand.Rand, text func(int) string, expiry int64) []a
 }
 
 // copyWatched copies with Landfall and says how long a client of either server
-// had to wait at most.
-func copyWatched(ctx context.Context, source, target *redisServer) (usage, time.Duration, error) {
+// had to wait at most, and one of a server that nobody copies.
+func copyWatched(ctx context.Context, source, target, idle *redisServer) (took usage, stop, unused stops, err error) {
 	if err := target.client.FlushAll(ctx).Err(); err != nil {
-		return usage{}, 0, err
+		return took, stop, unused, err
 	}
 	watching, end := context.WithCancel(ctx)
-	longest := make(chan time.Duration, 2)
-	for _, server := range []*redisServer{source, target} {
-		go func() { longest <- server.longestStop(watching) }()
+	defer end()
+	servers := []*redisServer{source, target, idle}
+	longest := make([]stops, len(servers))
+	var watch errgroup.Group
+	for i, server := range servers {
+		watch.Go(func() (err error) {
+			longest[i], err = probe(watching, server.port, server.cmd.Process)
+			return err
+		})
 	}
-	took, err := landfallCopy(ctx, source.url(), target.url(), datacopy.Full)
+	took, err = landfallCopy(ctx, source.url(), target.url(), datacopy.Full, source.cmd.Process, target.cmd.Process)
 	end()
-	stop := max(<-longest, <-longest)
-	if err != nil {
-		return took, stop, err
+	if err := errors.Join(err, watch.Wait()); err != nil {
+		return took, stop, unused, err
 	}
-	return took, stop, sameSize(ctx, source, target)
+	return took, longest[0].longer(longest[1]), longest[2], sameSize(ctx, source, target)
 }
 
 // sameSize keeps a copy that left keys out from looking quick.
 func sameSize(ctx context.Context, source, target *redisServer) error {
-	want, got := source.client.DBSize(ctx).Val(), target.client.DBSize(ctx).Val()
+	want, err := source.client.DBSize(ctx).Result()
+	if err != nil {
+		return err
+	}
+	got, err := target.client.DBSize(ctx).Result()
+	if err != nil {
+		return err
+	}
 	if want == 0 || want != got {
 		return fmt.Errorf("the target has %d of %d keys", got, want)
 	}
 	return nil
 }
 
-// longestStop asks a server something every millisecond until ctx ends.
-func (s *redisServer) longestStop(ctx context.Context) (longest time.Duration) {
-	for ctx.Err() == nil {
-		began := time.Now()
-		if s.client.Ping(context.WithoutCancel(ctx)).Err() == nil {
-			longest = max(longest, time.Since(began))
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return longest
-}
-
 // timeMigrate lists keys and has the source send them, 100 at a time.
-func timeMigrate(ctx context.Context, source, target *redisServer) (time.Duration, error) {
+func timeMigrate(ctx context.Context, source, target *redisServer) (took, servers time.Duration, err error) {
 	if err := target.client.FlushAll(ctx).Err(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	began := time.Now()
+	before, began := cpuOf(source.cmd.Process, target.cmd.Process), time.Now()
 	for cursor := uint64(0); ; {
 		keys, next, err := source.client.Scan(ctx, cursor, "", 100).Result()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if len(keys) > 0 {
 			args := []any{"MIGRATE", "127.0.0.1", target.port, "", 0, 60000, "COPY", "REPLACE", "KEYS"}
@@ -257,35 +289,36 @@ func timeMigrate(ctx context.Context, source, target *redisServer) (time.Duratio
 				args = append(args, key)
 			}
 			if err := source.client.Do(ctx, args...).Err(); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 		}
 		if cursor = next; cursor == 0 {
-			return time.Since(began), sameSize(ctx, source, target)
+			return time.Since(began), cpuOf(source.cmd.Process, target.cmd.Process) - before, sameSize(ctx, source, target)
 		}
 	}
 }
 
 // timeRDB has the source write its dump and starts a server from it.
-func timeRDB(ctx context.Context, source *redisServer, dir string) (time.Duration, error) {
+func timeRDB(ctx context.Context, source *redisServer, dir string) (took, servers time.Duration, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	began := time.Now()
+	before, began := cpuOf(source.cmd.Process), time.Now()
 	if err := source.client.Save(ctx).Err(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	dump := filepath.Join(dir, "dump.rdb")
 	if err := os.Remove(dump); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := os.Rename(filepath.Join(source.dir, "dump.rdb"), dump); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	started, err := startRedisServer(ctx, dir)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer started.stop()
-	return time.Since(began), sameSize(ctx, source, started)
+	servers = cpuOf(source.cmd.Process) - before + cpuOf(started.cmd.Process)
+	return time.Since(began), servers, sameSize(ctx, source, started)
 }

@@ -47,7 +47,7 @@ const (
 	s3Secret = "bench-secret"
 )
 
-// s3Server is a MinIO of the benchmark's own.
+// s3Server is a server of the benchmark's own.
 type s3Server struct {
 	endpoint string
 	cmd      *exec.Cmd
@@ -236,14 +236,33 @@ func (b *s3Bench) check(ctx context.Context, server *s3Server, bucket string) er
 }
 
 func startMinIO(ctx context.Context, program, dir string) (*s3Server, error) {
+	return startS3(ctx, func(host string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, program, "server", "--address", host, "--quiet", dir)
+		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s3Key, "MINIO_ROOT_PASSWORD="+s3Secret, "MINIO_BROWSER=off", "MINIO_CI_CD=on")
+		return cmd
+	})
+}
+
+// startVersityGW starts the S3 server that environments have, too.
+func startVersityGW(ctx context.Context, program, dir string) (*s3Server, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return startS3(ctx, func(host string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, program, "--port", host, "--quiet", "posix", dir)
+		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s3Key, "ROOT_SECRET_KEY="+s3Secret)
+		return cmd
+	})
+}
+
+// startS3 runs a server at a free address and waits until it answers.
+func startS3(ctx context.Context, command func(host string) *exec.Cmd) (*s3Server, error) {
 	port, err := harness.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	host := net.JoinHostPort("127.0.0.1", port)
-	s := &s3Server{endpoint: "http://" + host}
-	s.cmd = exec.CommandContext(ctx, program, "server", "--address", host, "--quiet", dir)
-	s.cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s3Key, "MINIO_ROOT_PASSWORD="+s3Secret, "MINIO_BROWSER=off", "MINIO_CI_CD=on")
+	s := &s3Server{endpoint: "http://" + host, cmd: command(host)}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
@@ -259,7 +278,7 @@ func startMinIO(ctx context.Context, program, dir string) (*s3Server, error) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	s.stop()
-	return nil, fmt.Errorf("waiting for MinIO: %w", err)
+	return nil, fmt.Errorf("waiting for %s: %w", filepath.Base(s.cmd.Path), err)
 }
 
 func (s *s3Server) url(bucket string) string {
