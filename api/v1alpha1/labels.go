@@ -86,6 +86,9 @@ const (
 	// ConditionMoving is True while an environment has another side on the cluster
 	// that it left.
 	ConditionMoving = "Moving"
+	// ConditionHostnames is True while the environment's hostnames are in DNS as
+	// its cluster says; absent where Landfall does not keep them.
+	ConditionHostnames = "Hostnames"
 	// ConditionReachable on a Cluster is True while its API server answers.
 	ConditionReachable = "Reachable"
 )
@@ -129,6 +132,9 @@ const (
 	ReasonCopyFailed         = "CopyFailed"
 	ReasonDifferent          = "Different"
 	ReasonRefused            = "Refused"
+	ReasonHostnamesRecorded  = "Recorded"
+	ReasonHostnameRefused    = "HostnameRefused"
+	ReasonHostnamesUnknown   = "ZoneUnknown"
 
 	// Of Migrations; their phases are reasons, too.
 	ReasonConflict  = "Conflict"

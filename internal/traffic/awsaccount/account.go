@@ -40,6 +40,16 @@ type Login struct {
 // Keys are an access key of AWS.
 type Keys struct{ ID, Secret, Session string }
 
+// KeysOf reads the keys in a Secret of that name, under the names of AWS's
+// environment variables.
+func KeysOf(name string, secret map[string][]byte) (Keys, error) {
+	k := Keys{ID: string(secret["AWS_ACCESS_KEY_ID"]), Secret: string(secret["AWS_SECRET_ACCESS_KEY"]), Session: string(secret["AWS_SESSION_TOKEN"])}
+	if k.ID == "" || k.Secret == "" {
+		return Keys{}, fault.New(fault.Invalid, "Give it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", "Secret %s holds no keys of AWS", name)
+	}
+	return k, nil
+}
+
 // String shows no secret.
 func (k Keys) String() string { return k.ID }
 
