@@ -17,7 +17,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/cluster/parity"
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
 	"github.com/landfall-dev/landfall/internal/cluster/replace"
-	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/evidence"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -176,7 +175,14 @@ func replacer(ctx context.Context, c *command.Context, flags migrateFlags) (*rep
 	}
 	return replace.New(replace.Options{
 		Client: cl, Clock: c.Clock, Confirm: c.Confirmed, Reached: crashPoint(c),
-		Connect: func(ctx context.Context, name string) (*transfer.Cluster, error) { return Side(ctx, c, name) },
+		Connect: func(ctx context.Context, from, to string) (replace.Sides, error) {
+			if from == "" {
+				target, err := Side(ctx, c, to)
+				return replace.Between(nil, target), err
+			}
+			source, target, err := BothSides(ctx, c, from, to)
+			return replace.Between(source, target), err
+		},
 		Say: func(m *v1alpha1.Migration, verb string, step int32) {
 			migration.Say(m, traffic.Word{Verb: traffic.Verb(verb), Step: int(step) - 1, By: author, At: c.Clock(), Why: "landfall cluster migrate"})
 		},

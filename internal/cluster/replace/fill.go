@@ -25,24 +25,23 @@ func (x *run) check(ctx context.Context, _ progress.Step) (string, error) {
 	if err := answers(x.new); err != nil {
 		return "", err
 	}
-	var err error
-	if x.target, err = x.Connect(ctx, x.to); err != nil {
-		return "", err
-	}
+	from, leaving := x.from, x.journal.begun(StepFinish)
 	if x.old == nil {
-		return "cluster " + x.from + " is gone", nil
-	}
-	leaving := x.journal.begun(StepFinish)
-	if err := answers(x.old); err != nil {
-		if leaving {
-			return err.Error(), nil
+		from = ""
+	} else if err := answers(x.old); err != nil {
+		if !leaving {
+			return "", err
 		}
+		from = ""
+	}
+	var err error
+	if x.sides, err = x.Connect(ctx, from, x.to); err != nil {
 		return "", err
 	}
-	if x.source, err = x.Connect(ctx, x.from); err != nil {
-		return "", err
-	}
-	if leaving {
+	switch {
+	case from == "":
+		return "cluster " + x.from + " is gone", nil
+	case leaving:
 		return "both answer", nil
 	}
 	return x.fit(ctx)
@@ -50,15 +49,11 @@ func (x *run) check(ctx context.Context, _ progress.Step) (string, error) {
 
 // fit tells whether the sides fit together.
 func (x *run) fit(ctx context.Context) (string, error) {
-	there, err := identity(ctx, x.source)
+	same, err := x.sides.Same(ctx)
 	if err != nil {
 		return "", err
 	}
-	here, err := identity(ctx, x.target)
-	if err != nil {
-		return "", err
-	}
-	if there == here {
+	if same {
 		return "", fault.New(fault.Invalid, "Look at their kubeconfigs: `landfall cluster get`.", "%s and %s are the same cluster", x.from, x.to)
 	}
 	envs, err := x.environmentsOf(ctx)
@@ -98,7 +93,7 @@ func (x *run) preflight(ctx context.Context, _ progress.Step) (string, error) {
 			skip = append(skip, name)
 		}
 	}
-	report, err := preflight.Look(ctx, x.source, x.target, preflight.Options{Selection: transfer.Selection{Skip: stays}, Skip: skip}, progress.Discard)
+	report, err := x.sides.Preflight(ctx, preflight.Options{Selection: transfer.Selection{Skip: stays}, Skip: skip})
 	if err != nil {
 		return "", err
 	}
@@ -199,30 +194,12 @@ func homesOf(envs []v1alpha1.Environment) []string {
 }
 
 func (x *run) copy(ctx context.Context, shown progress.Step, s transfer.Selection) (string, error) {
-	plan, err := transfer.Make(ctx, x.source, x.target, s, transfer.Options{}, within{shown})
+	done, err := x.sides.Copy(ctx, s, transfer.Execution{Replace: x.wishes.Replace}, within{shown})
 	if err != nil {
 		return "", err
 	}
-	x.note(plan)
-	if plan.Writes() == 0 && (x.wishes.Replace || plan.Count(transfer.Conflict) == 0) && plan.Refused(transfer.Execution{Replace: x.wishes.Replace}) == nil {
-		return fmt.Sprintf("%s, all there", plural(plan.Count(transfer.Unchanged), "object")), nil
-	}
-	done, err := plan.Execute(ctx, transfer.Execution{Replace: x.wishes.Replace}, within{shown})
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s written, %d there already", plural(done.Done(), "object"), plan.Count(transfer.Unchanged)), nil
-}
-
-// note keeps the namespaces that have something of the transfer, for parity.
-func (x *run) note(plan *transfer.Plan) {
-	for _, item := range plan.Items {
-		if item.Action != transfer.Stay && item.Key.Namespace != "" {
-			x.namespaces = append(x.namespaces, item.Key.Namespace)
-		}
-	}
-	slices.Sort(x.namespaces)
-	x.namespaces = slices.Compact(x.namespaces)
+	x.namespaces = append(x.namespaces, done.Namespaces...)
+	return fmt.Sprintf("%s written, %d there already", plural(done.Written, "object"), done.There), nil
 }
 
 // environments moves them all at once, and waits until each runs there.

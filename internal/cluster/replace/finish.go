@@ -24,7 +24,7 @@ func (x *run) confirm(ctx context.Context, _ progress.Step) (string, error) {
 
 // finish hands schedules over and lets migrations and environments end.
 func (x *run) finish(ctx context.Context, shown progress.Step) (string, error) {
-	schedules, err := x.handOver(ctx, shown)
+	schedules, err := x.sides.HandOver(ctx, within{shown})
 	if err != nil {
 		return "", err
 	}

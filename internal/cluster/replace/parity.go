@@ -2,7 +2,6 @@ package replace
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/parity"
-	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 	"github.com/landfall-dev/landfall/internal/result"
@@ -39,7 +37,7 @@ func (x *run) parity(ctx context.Context, shown progress.Step) (string, error) {
 	}
 	until := x.Clock().Add(parityPatience)
 	for {
-		report, err := parity.Compare(ctx, x.source, x.target, o, within{shown})
+		report, err := x.sides.Compare(ctx, o, within{shown})
 		if err != nil {
 			return "", err
 		}
@@ -117,13 +115,4 @@ func (x *run) guard(envs []v1alpha1.Environment) (v1alpha1.MigrationGuard, error
 			"one guard cannot watch %d namespaces with %d rules", len(g.Namespaces), len(g.Ignore))
 	}
 	return v1alpha1.MigrationGuard{Name: "parity", Parity: g}, nil
-}
-
-// handOver lets the schedules that were copied run on the new side.
-func (x *run) handOver(ctx context.Context, shown progress.Step) (int, error) {
-	done, err := transfer.HandOver(ctx, x.source, x.target, transfer.Handover{}, within{shown})
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return len(done), ctx.Err()
-	}
-	return len(done), err
 }

@@ -195,15 +195,14 @@ func (r *Replacer) Look(ctx context.Context, from, to string, w Wishes, reporter
 			world.Migrations = append(world.Migrations, *m)
 		}
 	}
-	if x.source == nil {
+	if x.journal.begun(StepFinish) {
 		return world, nil
 	}
-	homes := homesOf(world.Environments)
-	plan, err := transfer.Make(ctx, x.source, x.target, transfer.Selection{Skip: beside(homes)}, transfer.Options{}, reporter)
+	copied, err := x.sides.Copy(ctx, transfer.Selection{Skip: beside(homesOf(world.Environments))}, transfer.Execution{DryRun: true}, reporter)
 	if err != nil {
 		return World{}, err
 	}
-	world.Write, world.There, world.Conflicts = plan.Writes(), plan.Count(transfer.Unchanged), plan.Count(transfer.Conflict)
+	world.Write, world.There, world.Conflicts = copied.Written, copied.There, copied.Conflicts
 	return world, nil
 }
 

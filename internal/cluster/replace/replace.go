@@ -20,7 +20,6 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/parity"
 	"github.com/landfall-dev/landfall/internal/cluster/preflight"
-	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
@@ -29,8 +28,9 @@ import (
 type Options struct {
 	// Client of the management cluster.
 	Client client.Client
-	// Connect reaches a cluster by the name of its Cluster.
-	Connect func(ctx context.Context, cluster string) (*transfer.Cluster, error)
+	// Connect reaches two clusters by the names of their Clusters; from is empty
+	// once it is gone.
+	Connect func(ctx context.Context, from, to string) (Sides, error)
 	// Say adds a word to a Migration: approve (of its step), abort or finish.
 	Say func(m *v1alpha1.Migration, verb string, step int32)
 	// FinishMove asks for what an environment has left behind to be removed.
@@ -118,8 +118,8 @@ type run struct {
 	old     *v1alpha1.Cluster
 	new     *v1alpha1.Cluster
 	journal *journal
-	// source and target are connected by check; source only while it is needed.
-	source, target *transfer.Cluster
+	// sides are connected by check.
+	sides Sides
 	// namespaces that have something of the transfer.
 	namespaces []string
 	// before is the state that the step under way was in.

@@ -3,20 +3,14 @@ package replace
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
-	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -112,28 +106,4 @@ func answers(c *v1alpha1.Cluster) error {
 		return fault.New(fault.Failed, "`landfall cluster get "+c.Name+"` shows more.", "cluster %s does not answer: %s", c.Name, condition.Message)
 	}
 	return nil
-}
-
-var namespaces = transfer.Resource{
-	GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces"), Kind: schema.GroupKind{Kind: "Namespace"},
-}
-
-// identity of a cluster, however it is reached: the UID of the namespace that
-// every cluster has from its beginning.
-func identity(ctx context.Context, c *transfer.Cluster) (types.UID, error) {
-	var id types.UID
-	unreadable, err := c.Look(ctx, []transfer.Resource{namespaces}, transfer.Selection{}, func(u *unstructured.Unstructured) {
-		if u.GetName() == metav1.NamespaceSystem {
-			id = u.GetUID()
-		}
-	})
-	switch {
-	case err != nil:
-		return "", err
-	case len(unreadable) > 0:
-		return "", fault.New(fault.Failed, "Check that it answers, and what the credentials may do.", "reading cluster %s: %s", c.Name, unreadable[0].Reason)
-	case id == "":
-		return "", errors.New("cluster " + c.Name + " has no namespace " + metav1.NamespaceSystem)
-	}
-	return id, nil
 }
