@@ -70,7 +70,7 @@ func (w *whole) clean(c client.Client) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, u := range slices.Backward(objects) {
+	for _, u := range objects { // aggregated roles before their parts: their controller would make them again
 		_ = c.Delete(context.Background(), u) // what is not there is fine
 	}
 }
