@@ -54,6 +54,7 @@ var checks = []check{
 	{"identity", "service accounts that a cloud knows by the old cluster", findIdentity},
 	{"addresses", "addresses of the old cluster that are written down", findAddresses},
 	{"nodegroups", "known limits of managed node groups", findNodeGroups},
+	{"reading", "parts of either side that could not be read", findUnreadable},
 }
 
 // Checks gives the names of all checks, and what each is about.
@@ -110,13 +111,13 @@ func (w *world) judge(skip []string) *Report {
 			found = append(found, f)
 		}
 	}
-	r.Findings = merge(append(found, w.unreadable()...))
+	r.Findings = merge(found)
 	r.Answer = answer(r.Findings)
 	return r
 }
 
-// unreadable are findings about what could not be read.
-func (w *world) unreadable() []Finding {
+// findUnreadable tells what is not known, since it could not be read.
+func findUnreadable(w *world) []Finding {
 	var found []Finding
 	for _, side := range []struct {
 		cluster string
@@ -124,10 +125,10 @@ func (w *world) unreadable() []Finding {
 	}{{w.from.name, w.from.unreadable}, {w.from.name, w.in.unreadable}, {w.to.name, w.to.unreadable}} {
 		for _, part := range side.parts {
 			found = append(found, Finding{
-				Check: "reading", Severity: Unknown,
-				Objects: []string{"cluster " + side.cluster},
-				What:    part.What + " could not be read: " + part.Reason,
-				Remedy:  "Look with credentials that may list it (kubectl auth can-i list), and repair aggregated APIs that are down (kubectl get apiservices).",
+				Severity: Unknown,
+				Objects:  []string{"cluster " + side.cluster},
+				What:     part.What + " could not be read: " + part.Reason,
+				Remedy:   "Look with credentials that may list it (kubectl auth can-i list), and repair aggregated APIs that are down (kubectl get apiservices).",
 			})
 		}
 	}
