@@ -37,7 +37,7 @@ type Execution struct {
 
 // Outcome is what became of one item.
 type Outcome struct {
-	Key Key `json:"key"`
+	Key Key `json:"object"`
 	// Action that was done: create, update, unchanged, or conflict and stays.
 	Action Action `json:"action"`
 	// Done: it was written, or in a dry run accepted.
@@ -82,7 +82,7 @@ func (p *Plan) Execute(ctx context.Context, e Execution, reporter progress.Repor
 	began := time.Now()
 	x := &executing{plan: p, e: e, outcomes: make([]Outcome, len(p.Items)), made: map[types.UID]types.UID{}}
 	err := x.run(ctx, reporter)
-	result := &Result{Outcomes: x.outcomes, Unchecked: x.unchecked, Took: time.Since(began)}
+	result := &Result{Outcomes: x.outcomes, Unchecked: x.count(func(o Outcome) bool { return o.Unchecked }), Took: time.Since(began)}
 	if err == nil && len(result.Failed()) > 0 {
 		first := result.Failed()[0]
 		err = fault.New(fault.Failed, "Repair it and run the transfer again: it goes on.", "transferring to cluster %s: %d of %d objects failed, first %s: %s", p.To, len(result.Failed()), len(p.Items), first.Key, first.Reason)
@@ -115,9 +115,8 @@ type executing struct {
 	e        Execution
 	outcomes []Outcome
 
-	mu        sync.Mutex
-	made      map[types.UID]types.UID // by the UID in the source
-	unchecked int
+	mu   sync.Mutex
+	made map[types.UID]types.UID // by the UID in the source
 }
 
 func (x *executing) run(ctx context.Context, reporter progress.Reporter) error {
@@ -129,17 +128,16 @@ func (x *executing) run(ctx context.Context, reporter progress.Reporter) error {
 	}
 	groundwork, rest := x.parts()
 	if x.e.DryRun {
-		return x.each(ctx, reporter.Step("checking"), append(groundwork, rest...), true)
+		return x.check(ctx, reporter.Step("checking"), append(groundwork, rest...))
 	}
 	if err := x.inStages(ctx, reporter, "namespaces and kinds", groundwork); err != nil {
 		return err
 	}
-	if !x.e.Unchecked {
-		step := reporter.Step("checking before anything is written")
-		if err := x.each(ctx, step, x.checkable(rest), true); err != nil {
+	if checkable := x.checkable(rest); len(checkable) > 0 && !x.e.Unchecked {
+		if err := x.check(ctx, reporter.Step("checking before anything is written"), checkable); err != nil {
 			return err
 		}
-		if failed := x.failures(); failed > 0 {
+		if x.failures() > 0 {
 			return nil // Execute says which; namespaces and kinds are all that was made
 		}
 	}
@@ -206,10 +204,10 @@ func (x *executing) inStages(ctx context.Context, reporter progress.Reporter, na
 	return nil
 }
 
-// each handles items of any stage at once.
-func (x *executing) each(ctx context.Context, step progress.Step, items []int, dryRun bool) error {
+// check lets the target check items of any stage at once.
+func (x *executing) check(ctx context.Context, step progress.Step, items []int) error {
 	done, began := 0, time.Now()
-	err := x.all(ctx, items, dryRun, func() {
+	err := x.all(ctx, items, true, func() {
 		done++
 		step.Count(int64(done), int64(len(items)), pace(done, began))
 	})
@@ -217,42 +215,54 @@ func (x *executing) each(ctx context.Context, step progress.Step, items []int, d
 		step.Fail(err)
 		return err
 	}
-	step.Done("%d objects, %d rejected, %d not to be checked yet", len(items), x.failures(), x.unchecked)
+	step.Done("%d objects, %d refused, %d not to be checked yet", len(items), x.failures(), x.count(func(o Outcome) bool { return o.Unchecked }))
 	return nil
 }
 
-// all writes items, several at once.
+// all writes items, several at once. each is called by one goroutine at a time.
 func (x *executing) all(ctx context.Context, items []int, dryRun bool, each func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writesAtOnce)
 	for _, i := range items {
 		group.Go(func() error {
 			uid, err := x.write(ctx, x.plan.Items[i], dryRun)
+			if ctx.Err() != nil {
+				return ctx.Err() // broken off is not failed
+			}
 			x.mu.Lock()
 			defer x.mu.Unlock()
-			switch {
-			case err == nil:
-				x.made[x.plan.Items[i].uid] = uid
-				x.outcomes[i].Done = dryRun == x.e.DryRun
-			case dryRun && notYet(err) != "":
-				x.unchecked++
-				x.outcomes[i].Reason, x.outcomes[i].Unchecked = "checked when it is made: "+notYet(err), true
-			default:
-				x.outcomes[i].Reason, x.outcomes[i].Failed = err.Error(), true
-			}
+			x.note(i, uid, err, dryRun)
 			each()
-			return ctx.Err()
+			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (x *executing) failures() int {
+// note keeps what became of an item.
+func (x *executing) note(i int, uid types.UID, err error, dryRun bool) {
+	o := &x.outcomes[i]
+	switch {
+	case err == nil && dryRun:
+		o.Done = x.e.DryRun
+	case err == nil:
+		x.made[x.plan.Items[i].uid] = uid
+		o.Done, o.Unchecked, o.Reason = true, false, ""
+	case dryRun && notYet(err) != "":
+		o.Reason, o.Unchecked = "checked when it is made: "+notYet(err), true
+	default:
+		o.Reason, o.Failed = err.Error(), true
+	}
+}
+
+func (x *executing) failures() int { return x.count(func(o Outcome) bool { return o.Failed }) }
+
+func (x *executing) count(is func(Outcome) bool) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := 0
 	for _, o := range x.outcomes {
-		if o.Failed {
+		if is(o) {
 			n++
 		}
 	}

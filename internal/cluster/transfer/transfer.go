@@ -7,9 +7,11 @@ package transfer
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -48,7 +50,7 @@ func Portable(source *unstructured.Unstructured, o Options) Copy {
 	if o.selects(source) {
 		return Copy{Stays: "is kept for a Service with a selector"}
 	}
-	c := &Copy{Object: source.DeepCopy()}
+	c := &Copy{Object: lean(source)}
 	for _, r := range removals {
 		if r.about(source) {
 			remove(c.Object.Object, r.fields()...)
@@ -64,6 +66,18 @@ func Portable(source *unstructured.Unstructured, o Options) Copy {
 	c.rename(o)
 	tidy(c.Object)
 	return *c
+}
+
+// lean is a copy without what no copy has and is most of many objects.
+func lean(source *unstructured.Unstructured) *unstructured.Unstructured {
+	object := maps.Clone(source.Object)
+	delete(object, "status")
+	if metadata, ok := object["metadata"].(map[string]any); ok {
+		metadata = maps.Clone(metadata)
+		delete(metadata, "managedFields")
+		object["metadata"] = metadata
+	}
+	return &unstructured.Unstructured{Object: runtime.DeepCopyJSON(object)}
 }
 
 // selects tells whether the object is the endpoints of a Service with a
