@@ -14,8 +14,9 @@ func (c *column) travel(mariadb bool) {
 	switch c.Data {
 	case "float", "double":
 		// As a text a FLOAT loses digits, and printing costs servers more than
-		// the rest of the row. A point holds the bytes of a double.
-		c.Expr, c.Real = "POINT("+quoted+",0)", true
+		// the rest of the row. A point holds the bytes of a double; among
+		// texts a server would convert them.
+		c.Expr, c.Real, c.Large = "POINT("+quoted+",0)", true, true
 	case "bit":
 		c.Expr, c.Load = quoted+"+0", "CAST(@v AS UNSIGNED)"
 	case "json":
@@ -36,7 +37,7 @@ func (c *column) travel(mariadb bool) {
 func (c *column) printed() {
 	if c.Real {
 		// As a DOUBLE a FLOAT keeps its digits.
-		c.Expr, c.Real = name(c.Name)+"+0.0E0", false
+		c.Expr, c.Real, c.Large = name(c.Name)+"+0.0E0", false, false
 	}
 }
 

@@ -93,7 +93,7 @@ type column struct {
 	Masked bool   `json:"masked,omitempty"`
 	// Unique says that the column alone has a unique key.
 	Unique bool `json:"unique,omitempty"`
-	// Large values enter the digest by their own CRC32.
+	// Large values, and points, enter the digest by their own CRC32.
 	Large bool `json:"large,omitempty"`
 }
 
