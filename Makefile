@@ -3,10 +3,11 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
+TOFU       := v1.11.5
 
 # Static programs, also where a C compiler is at hand, and one build cache.
 export CGO_ENABLED := 0
@@ -29,12 +30,15 @@ build: prerequisites ## Build bin/landfall and bin/localkube
 example: build ## Build what the demo needs: the shop, kubectl
 	@hack/build-example.sh
 
+tofu: ## Build bin/tofu for clusters by Terraform, where neither terraform nor tofu is there
+	@hack/tofu.sh $(TOFU)
+
 prerequisites: ## Install the Debian packages that are missing
 	@hack/prerequisites.sh
 
 ##### Check
 
-test: build example ## Everything: unit, local Kubernetes, integration, end to end
+test: build example tofu ## Everything: unit, local Kubernetes, integration, end to end
 	@hack/test.sh
 
 test-unit: ## What needs no cluster and no root
