@@ -140,7 +140,7 @@ func pem(text string) ([]byte, error) {
 	return decoded, nil
 }
 
-// short says that what logs in does so for minutes only, or by a program.
+// shortLived says that what logs in does so for minutes only, or by a program.
 func shortLived(config *api.Config, o Outputs) bool {
 	for _, user := range config.AuthInfos {
 		if user.Exec != nil || user.AuthProvider != nil {
