@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 )
 
 //go:embed data/removed-apis.yaml
@@ -82,6 +84,11 @@ func (w *world) notServed(k schema.GroupKind) []Finding {
 		Severity: Block, Objects: objects.named, Count: objects.count,
 		What:   fmt.Sprintf("%s has no API for %s", w.to.name, k),
 		Remedy: "Install what defines it there first, or leave these objects out.",
+	}
+	if slices.ContainsFunc(w.to.unreadable, func(u transfer.Unreadable) bool { return strings.HasPrefix(u.What, k.Group+"/") }) {
+		f.Severity, f.What = Unknown, fmt.Sprintf("whether %s has an API for %s: its group could not be read", w.to.name, k)
+		f.Remedy = "Repair the aggregated API there, or remove its APIService (kubectl get apiservices)."
+		return []Finding{f}
 	}
 	for _, version := range w.from.serves[k].Versions {
 		removed, ok := removedAPIs[k.WithVersion(version)]

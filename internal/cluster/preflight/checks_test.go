@@ -80,6 +80,23 @@ spec: {containers: [{name: a, image: a, resources: {limits: {nvidia.com/gpu: 2},
 			change: func(w *world) { w.to.serves = nil },
 			want:   []string{"block apis: Widget shop/w green has no API for Widget.example.org"},
 		},
+		"an API group that is down": {
+			check:  "apis",
+			source: `{apiVersion: example.org/v1, kind: Widget, metadata: {name: w, namespace: shop}}`,
+			change: func(w *world) {
+				w.to.serves = nil
+				w.to.unreadable = []transfer.Unreadable{{What: "example.org/v1", Reason: "the server is currently unable to handle the request"}}
+			},
+			want: []string{"unknown apis: Widget shop/w whether green has an API for Widget.example.org: its group could not be read"},
+		},
+		"classes that may not be listed are not absent": {
+			check:  "classes",
+			source: `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: fast, namespace: shop}, spec: {storageClassName: fast}}`,
+			change: func(w *world) {
+				w.to.unreadable = []transfer.Unreadable{{What: "StorageClass.storage.k8s.io", Reason: "forbidden"}}
+			},
+			want: []string{"unknown classes: nothing of this could be looked at: the objects of StorageClass.storage.k8s.io of green could not be read"},
+		},
 		"its definition comes along": {
 			check: "apis",
 			source: `{apiVersion: example.org/v1, kind: Widget, metadata: {name: w, namespace: shop}}
@@ -207,6 +224,12 @@ spec: {containers: [{name: a, image: a, resources: {limits: {nvidia.com/gpu: 2},
 				"block ports: DaemonSet edge/proxy host port 80/TCP is free on 0 of 1 node that takes its pods, and 1 is needed; pod infra/haproxy has it",
 				"block ports: Service shop/web node port 30080 is that of Service infra/front on green",
 			},
+		},
+		"the host's network": {
+			check:  "ports",
+			source: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: proxy, namespace: edge}, spec: {replicas: 2, template: {spec: {hostNetwork: true, containers: [{name: a, image: a, ports: [{containerPort: 443}]}]}}}}`,
+			target: node,
+			want:   []string{"block ports: Deployment edge/proxy host port 443/TCP is free on 1 of 1 node that takes its pods, and 2 are needed"},
 		},
 		"pod security": {
 			check:  "podsecurity",

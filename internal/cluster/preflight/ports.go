@@ -14,21 +14,26 @@ type hostPort struct {
 
 func (p hostPort) String() string { return fmt.Sprintf("%d/%s", p.port, p.protocol) }
 
-// hostPorts that a pod takes on its node. In pods of the host's network the API
-// server fills in what their containers listen on.
+// hostPorts that a pod takes on its node. In the host's network those are what
+// its containers listen on; the API server fills that in for pods, but not for
+// templates.
 func hostPorts(spec *corev1.PodSpec) []hostPort {
 	var ports []hostPort
 	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for i := range containers {
 			for _, p := range containers[i].Ports {
-				if p.HostPort == 0 {
+				port := p.HostPort
+				if port == 0 && spec.HostNetwork {
+					port = p.ContainerPort
+				}
+				if port == 0 {
 					continue
 				}
 				protocol := p.Protocol
 				if protocol == "" {
 					protocol = corev1.ProtocolTCP
 				}
-				ports = append(ports, hostPort{protocol, p.HostPort})
+				ports = append(ports, hostPort{protocol, port})
 			}
 		}
 	}

@@ -31,30 +31,42 @@ type Options struct {
 // nothing of it.
 type check struct {
 	name, about string
-	find        func(w *world) []Finding
+	// needs are kinds of the target, without which nothing can be told: that
+	// something is not in a list that could not be read says nothing.
+	needs string
+	find  func(w *world) []Finding
 }
+
+// Kinds that checks need, as transfer.Unreadable names them.
+const (
+	needsNodes   = "Node"
+	needsClasses = "StorageClass.storage.k8s.io CSINode.storage.k8s.io IngressClass.networking.k8s.io GatewayClass.gateway.networking.k8s.io " +
+		"PriorityClass.scheduling.k8s.io RuntimeClass.node.k8s.io"
+	needsWebhooks = "ValidatingWebhookConfiguration.admissionregistration.k8s.io MutatingWebhookConfiguration.admissionregistration.k8s.io " +
+		"EndpointSlice.discovery.k8s.io Namespace"
+)
 
 // checks in the order in which people want to read what they find.
 var checks = []check{
-	{"apis", "kinds and API versions that the target does not serve", findAPIs},
-	{"versions", "what Kubernetes changed between the versions of the two sides", findVersions},
-	{"classes", "storage, ingress, gateway, priority and runtime classes", findClasses},
-	{"scheduling", "pods that no node of the target takes", findScheduling},
-	{"spread", "replicas that cannot be spread as they ask to be", findSpread},
-	{"room", "CPU, memory and pods in sum", findRoom},
-	{"ports", "host ports and node ports that are taken", findPorts},
-	{"architecture", "images that do not run on the nodes' processors", findArchitecture},
-	{"images", "images that cannot be pulled", findImages},
-	{"podsecurity", "pods that the namespaces' Pod Security Standards refuse", findPodSecurity},
-	{"quotas", "ResourceQuotas and LimitRanges of the target", findQuotas},
-	{"webhooks", "admission webhooks that would refuse everything", findWebhooks},
-	{"disruption", "PodDisruptionBudgets that let no node be drained", findDisruption},
-	{"services", "load balancers, addresses and hostnames", findServices},
-	{"volumes", "volumes, whose data is not copied", findVolumes},
-	{"identity", "service accounts that a cloud knows by the old cluster", findIdentity},
-	{"addresses", "addresses of the old cluster that are written down", findAddresses},
-	{"nodegroups", "known limits of managed node groups", findNodeGroups},
-	{"reading", "parts of either side that could not be read", findUnreadable},
+	{"apis", "kinds and API versions that the target does not serve", "", findAPIs},
+	{"versions", "what Kubernetes changed between the versions of the two sides", needsNodes, findVersions},
+	{"classes", "storage, ingress, gateway, priority and runtime classes", needsClasses, findClasses},
+	{"scheduling", "pods that no node of the target takes", needsNodes, findScheduling},
+	{"spread", "replicas that cannot be spread as they ask to be", needsNodes, findSpread},
+	{"room", "CPU, memory and pods in sum", needsNodes + " Pod", findRoom},
+	{"ports", "host ports and node ports that are taken", needsNodes + " Pod Service", findPorts},
+	{"architecture", "images that do not run on the nodes' processors", needsNodes, findArchitecture},
+	{"images", "images that cannot be pulled", "", findImages},
+	{"podsecurity", "pods that the namespaces' Pod Security Standards refuse", "Namespace", findPodSecurity},
+	{"quotas", "ResourceQuotas and LimitRanges of the target", "ResourceQuota LimitRange", findQuotas},
+	{"webhooks", "admission webhooks that would refuse everything", needsWebhooks, findWebhooks},
+	{"disruption", "PodDisruptionBudgets that let no node be drained", "", findDisruption},
+	{"services", "load balancers, addresses and hostnames", "Service Ingress.networking.k8s.io", findServices},
+	{"volumes", "volumes, whose data is not copied", "", findVolumes},
+	{"identity", "service accounts that a cloud knows by the old cluster", "", findIdentity},
+	{"addresses", "addresses of the old cluster that are written down", "", findAddresses},
+	{"nodegroups", "known limits of managed node groups", needsNodes, findNodeGroups},
+	{"reading", "parts of either side that could not be read", "", findUnreadable},
 }
 
 // Checks gives the names of all checks, and what each is about.
@@ -106,7 +118,11 @@ func (w *world) judge(skip []string) *Report {
 			continue
 		}
 		r.Checks = append(r.Checks, c.name)
-		for _, f := range c.find(w) {
+		find := c.find
+		if missing := w.to.missing(c.needs); missing != "" {
+			find = func(*world) []Finding { return notLooked(w.to.name, missing) }
+		}
+		for _, f := range find(w) {
 			f.Check = c.name
 			found = append(found, f)
 		}
@@ -114,6 +130,26 @@ func (w *world) judge(skip []string) *Report {
 	r.Findings = merge(found)
 	r.Answer = answer(r.Findings)
 	return r
+}
+
+// missing gives a kind of those needed that could not be read; empty if all
+// could.
+func (s *snapshot) missing(needs string) string {
+	for kind := range strings.FieldsSeq(needs) {
+		if slices.ContainsFunc(s.unreadable, func(u transfer.Unreadable) bool { return u.What == kind }) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// notLooked is all that a check can tell without what it needs.
+func notLooked(cluster, kind string) []Finding {
+	return []Finding{{
+		Severity: Unknown,
+		What:     "nothing of this could be looked at: the objects of " + kind + " of " + cluster + " could not be read",
+		Remedy:   "Look with credentials that may list them.",
+	}}
 }
 
 // findUnreadable tells what is not known, since it could not be read.
