@@ -64,6 +64,7 @@ there under these names, or a kind is missing.`,
 	f.BoolVar(&flags.keepCronJobs, "keep-cron-jobs", false, "let CronJobs run in TO, too")
 	f.StringSliceVar(&flags.keepFinalizers, "keep-finalizer", nil, "`finalizers` that TO has controllers for; others are left out")
 	f.BoolVar(&flags.execution.Replace, "replace", false, "overwrite what is there under the same names and differs")
+	f.BoolVar(&flags.execution.DropUnknown, "drop-unknown-fields", false, "write objects without the fields that TO does not know, instead of refusing them")
 	f.BoolVar(&flags.execution.DryRun, "dry-run", false, "let TO check everything, and change nothing")
 	f.StringVar(&flags.velero, "velero", veleroAuto, "`who` carries: auto, always or never Velero")
 	f.BoolVar(&flags.yes, "yes", false, "do not ask")

@@ -31,6 +31,9 @@ type Execution struct {
 	DryRun bool
 	// Unchecked leaves out the check of everything before anything is written.
 	Unchecked bool
+	// DropUnknown writes objects without the fields that the target does not know,
+	// as those of a newer source; without it such objects fail.
+	DropUnknown bool
 	// Replace overwrites what is there under the same names and differs.
 	Replace bool
 }

@@ -16,7 +16,7 @@ import (
 func (c *Cluster) WouldBe(ctx context.Context, r Resource, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	r.Version = object.GroupVersionKind().Version
 	resource := c.dynamic.Resource(r.GroupVersionResource).Namespace(object.GetNamespace())
-	made, err := replace(ctx, resource, object, []string{metav1.DryRunAll})
+	made, err := replace(ctx, resource, object, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: manager})
 	if apierrors.IsInvalid(err) {
 		anew := object.DeepCopy()
 		anew.SetName(object.GetName() + "-anew")

@@ -27,10 +27,10 @@ func (x *executing) write(ctx context.Context, item Item, dryRun bool) (uid type
 	attempt := func(ctx context.Context) (bool, error) {
 		var made *unstructured.Unstructured
 		if item.Action == Create {
-			made, err = resource.Create(ctx, item.object, metav1.CreateOptions{DryRun: options, FieldManager: manager})
+			made, err = resource.Create(ctx, item.object, metav1.CreateOptions{DryRun: options, FieldManager: manager, FieldValidation: x.validation()})
 		}
 		if item.Action != Create || apierrors.IsAlreadyExists(err) {
-			made, err = replace(ctx, resource, item.object, options)
+			made, err = replace(ctx, resource, item.object, metav1.UpdateOptions{DryRun: options, FieldManager: manager, FieldValidation: x.validation()})
 		}
 		if err != nil {
 			if mayPass(err, dryRun) {
@@ -58,6 +58,15 @@ func mayPass(err error, dryRun bool) bool {
 		return false
 	}
 	return apierrors.IsInternalError(err) || apierrors.IsConflict(err) || strings.Contains(err.Error(), "serviceaccount") || strings.Contains(err.Error(), notServed)
+}
+
+// validation says what becomes of fields that the target does not know: silence
+// would lose them.
+func (x *executing) validation() string {
+	if x.e.DropUnknown {
+		return metav1.FieldValidationIgnore
+	}
+	return metav1.FieldValidationStrict
 }
 
 func dryRunOptions(dryRun bool) []string {
@@ -88,7 +97,7 @@ func notYet(err error) string {
 
 // replace gives the object that is there what the source has, keeping what the
 // target's API server needs to accept it.
-func replace(ctx context.Context, resource dynamic.ResourceInterface, object *unstructured.Unstructured, dryRun []string) (*unstructured.Unstructured, error) {
+func replace(ctx context.Context, resource dynamic.ResourceInterface, object *unstructured.Unstructured, o metav1.UpdateOptions) (*unstructured.Unstructured, error) {
 	there, err := resource.Get(ctx, object.GetName(), metav1.GetOptions{})
 	if err != nil {
 		return nil, err
@@ -100,7 +109,7 @@ func replace(ctx context.Context, resource dynamic.ResourceInterface, object *un
 	keep(next, there, "spec", "clusterIPs")
 	keep(next, there, "spec", "volumeName")
 	next.SetFinalizers(there.GetFinalizers())
-	return resource.Update(ctx, next, metav1.UpdateOptions{DryRun: dryRun, FieldManager: manager})
+	return resource.Update(ctx, next, o)
 }
 
 // keep takes over a field that cannot change, where the new object has none.
