@@ -242,8 +242,10 @@ func (in Input) Hash() string {
 		Versions: env.Spec.Versions, Overrides: env.Spec.Overrides, Stores: env.Spec.Stores, Quota: env.Spec.Quota,
 		Secrets: in.usedSecrets(), Settings: in.Stores,
 	}
-	if in.Cluster != nil {
-		v.Routing = in.Cluster.Spec.Routing
+	if in.Cluster != nil && in.Cluster.Spec.Routing != nil {
+		routing := *in.Cluster.Spec.Routing
+		routing.DNS = nil // records of hostnames are no objects on the cluster
+		v.Routing = &routing
 	}
 	return hashOf(v)
 }

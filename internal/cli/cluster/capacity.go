@@ -120,7 +120,7 @@ func (f *capacityFlags) question(ctx context.Context, c *command.Context, args [
 			return q, err
 		}
 		if err := yaml.UnmarshalStrict(text, &q); err != nil {
-			return q, fault.New(fault.Invalid, "docs/guides/capacity.md shows such a file.", "reading %s: %w", f.file, err)
+			return q, fault.New(fault.Invalid, "docs/capacity.md shows such a file.", "reading %s: %w", f.file, err)
 		}
 	}
 	if len(args) == 1 {

@@ -57,7 +57,7 @@ func hostnames(ctx context.Context, c *command.Context, name string, dryRun, rec
 		return err
 	}
 	if cluster.Spec.Routing == nil || cluster.Spec.Routing.DNS == nil {
-		return fault.New(fault.Invalid, "Give it spec.routing.dns: docs/guides/hostnames.md shows how.", "reading cluster %s: it keeps no hostnames in DNS", name)
+		return fault.New(fault.Invalid, "Give it spec.routing.dns: docs/hostnames.md shows how.", "reading cluster %s: it keeps no hostnames in DNS", name)
 	}
 	cl, err := c.Client()
 	if err != nil {
