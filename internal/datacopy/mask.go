@@ -19,6 +19,20 @@ type Mask interface {
 	Value(unit, key string) (ValueMask, error)
 }
 
+// NameMask is a Mask that may change names of keys, too. Different names stay
+// different.
+type NameMask interface {
+	Mask
+
+	// Renames says whether any rule changes names.
+	Renames() bool
+
+	// Name gives the name that a key is written under. renamed says that a rule
+	// is about it, also of a name in the target: then it may be one that a mask
+	// made, and which key it stands for cannot be told from it.
+	Name(unit, key string) (name string, renamed bool)
+}
+
 // RowMask changes rows of one table.
 type RowMask interface {
 	// Columns are the positions in the columns given to Rows that may change.

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -20,10 +21,13 @@ import (
 
 // Mask is the rules for one store under one key. It is a datacopy.Mask.
 type Mask struct {
-	kind   datacopy.Kind
-	rules  []Rule
-	prf    *prf
-	digest string
+	kind  datacopy.Kind
+	rules []Rule
+	// names are what rules do to names of keys, nil where nothing.
+	names     []*nameMask
+	prf       *prf
+	digest    string
+	scratches sync.Pool
 }
 
 var _ datacopy.Mask = (*Mask)(nil)
@@ -31,10 +35,14 @@ var _ datacopy.Mask = (*Mask)(nil)
 // For gives the mask of the store called name. All that differs in rules or
 // key gives another Digest.
 func (r *Rules) For(name string, kind datacopy.Kind, key Key) (*Mask, error) {
-	m := &Mask{kind: kind}
+	m := &Mask{kind: kind, scratches: sync.Pool{New: func() any { return new(datacopy.Scratch) }}}
 	for _, rule := range r.Rules {
 		if (rule.Store.IsZero() || rule.Store.matchFolded(name)) && rule.kind() == kind {
-			m.rules = append(m.rules, rule)
+			names, err := newNameMask(&rule)
+			if err != nil {
+				return nil, fault.Wrap(fault.Invalid, fmt.Errorf("masking: %w", err), "Correct the rules.")
+			}
+			m.rules, m.names = append(m.rules, rule), append(m.names, names)
 		}
 	}
 	if key.IsZero() {

@@ -30,10 +30,12 @@ type Rule struct {
 	// they refer to.
 	Where string `yaml:"where" json:"where,omitempty"`
 
-	// Key names keys, Fields what is in the fields of hashes, and Value what
-	// is in strings and in the elements of lists and sets.
-	Key    Pattern `yaml:"key" json:"key,omitzero"`
-	Fields Actions `yaml:"fields" json:"fields,omitempty"`
+	// Key names keys, Names what the *s of that pattern stand for, in order;
+	// Fields what is in the fields of hashes, and Value what is in strings and
+	// in the elements of lists and sets.
+	Key    Pattern  `yaml:"key" json:"key,omitzero"`
+	Names  []Action `yaml:"names" json:"names,omitempty"`
+	Fields Actions  `yaml:"fields" json:"fields,omitempty"`
 
 	// Object names objects, and Value what is in them.
 	Object Pattern `yaml:"object" json:"object,omitzero"`
@@ -138,7 +140,7 @@ const DefaultDays = 180
 // needed.
 func (r *Rules) NeedsKey() bool {
 	return slices.ContainsFunc(r.Rules, func(rule Rule) bool {
-		return rule.Columns.needKey() || rule.Fields.needKey() || rule.Value != nil && rule.Value.needsKey()
+		return rule.Columns.needKey() || rule.Fields.needKey() || rule.Value != nil && rule.Value.needsKey() || slices.ContainsFunc(rule.Names, Action.needsKey)
 	})
 }
 

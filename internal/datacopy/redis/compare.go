@@ -26,6 +26,9 @@ func (w *worker) differing(ctx context.Context, p *piece) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !w.incremental {
+		w.resumption.compared(p, differences, w.workers)
+	}
 	var keys [][]byte
 	for _, d := range differences {
 		keys = append(keys, d.key)
@@ -59,7 +62,7 @@ func (w *worker) compare(ctx context.Context, keys [][]byte, large bool) ([]foun
 // payloads are not the same bytes: hashes and sets have no order, and versions
 // pack differently.
 func (w *worker) comparePayloads(ctx context.Context, keys [][]byte) (differences []found, unsure [][]byte, err error) {
-	asked, err := w.ask(ctx, keys)
+	asked, err := w.ask(ctx, keys, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -108,7 +108,7 @@ func (c *copier) unit(ctx context.Context, unit datacopy.Unit, step progress.Ste
 	}
 	return datacopy.UnitResult{
 		Name: unit.Name, Count: u.sent.Load(), Bytes: u.bytes.Load(), Duration: time.Since(began),
-		Chunks: int(u.chunks.Load()), Skipped: int(u.skipped.Load()), Removed: u.removed,
+		Chunks: int(u.chunks.Load()), Skipped: int(u.skipped.Load()), Repeated: int(u.resumption.repeated.Load()), Removed: u.removed,
 	}, err
 }
 
@@ -127,15 +127,19 @@ type unitCopy struct {
 	// fromClient and toClient are for what is off the fast path.
 	fromClient, toClient redis.UniversalClient
 
+	resumption resumption
+
 	done, sent, bytes, chunks, skipped atomic.Int64
 	removed                            int64
 }
 
 // piece is keys of one node that are copied together; one key when large.
 type piece struct {
-	node  string
-	keys  [][]byte
-	bytes int64
+	node string
+	keys [][]byte
+	// expiries are the keys', as the listing told; nil when it was not asked.
+	expiries []int64
+	bytes    int64
 	// finished tells the journal that the piece is done.
 	finished func() error
 }
@@ -166,6 +170,7 @@ func (u *unitCopy) clear(ctx context.Context) error {
 		return nil
 	}
 	if _, done := u.journal.Lookup(clearedUnit, u.unit.Name); done {
+		u.resumption.comparing.Store(true)
 		return nil
 	}
 	remove := func(ctx context.Context, keys [][]byte, connections *lines) error {
@@ -180,7 +185,7 @@ func (u *unitCopy) clear(ctx context.Context) error {
 
 // removeExtra removes what the source no longer has, where that was asked
 // for. Each key is removed because the source says that it has none of this
-// name, never because a listing lacks it.
+// name, never because a listing lacks it; so none whose name is masked.
 func (u *unitCopy) removeExtra(ctx context.Context) error {
 	if u.plan.Mode != datacopy.Incremental || !u.req.Delete {
 		return nil
@@ -188,28 +193,27 @@ func (u *unitCopy) removeExtra(ctx context.Context) error {
 	source := newLines(u.source, u.from)
 	defer source.drop()
 	return u.eachOfTarget(ctx, func(ctx context.Context, keys [][]byte, target *lines) error {
-		extra, err := u.absent(ctx, source, keys)
+		gone, err := u.absent(ctx, source, u.scope.known(keys))
 		if err != nil {
 			source.drop()
 			return u.source.failed("looking for keys in", err)
 		}
-		u.removed += int64(len(extra))
-		return unlink(ctx, extra, target)
+		u.removed += int64(len(gone))
+		return unlink(ctx, u.scope.allToTarget(gone), target)
 	})
 }
 
-// absent gives those keys of the target that the source does not have.
+// absent gives those keys that the source does not have.
 func (u *unitCopy) absent(ctx context.Context, source *lines, keys [][]byte) ([][]byte, error) {
 	asked := make([]*wire, len(keys))
 	for i, key := range keys {
-		own := u.scope.toSource(nil, key)
-		w, err := source.of(ctx, own)
+		w, err := source.of(ctx, key)
 		if err != nil {
 			return nil, err
 		}
 		w.begin(2)
 		w.text("EXISTS")
-		w.arg(own)
+		w.arg(key)
 		asked[i] = w
 	}
 	if err := source.flush(); err != nil {
@@ -345,7 +349,7 @@ func (u *unitCopy) list(ctx context.Context, node string) error {
 	if err != nil || position.ended() {
 		return err
 	}
-	l := listing{server: u.source, side: u.scope.source(), database: u.from, node: node, sizes: true, retry: u.retry}
+	l := listing{server: u.source, side: u.scope.source(), database: u.from, node: node, sizes: true, expiries: !u.incremental, retry: u.retry}
 	err = l.run(ctx, position.cursor, func(p page) error {
 		small, large := u.cut(node, p)
 		stretch := position.begin(p, len(small))
@@ -389,6 +393,9 @@ func (u *unitCopy) cut(node string, p page) (pieces, large []*piece) {
 			now = &piece{node: node}
 		}
 		now.keys = append(now.keys, key)
+		if p.expiries != nil {
+			now.expiries = append(now.expiries, p.expiries[i])
+		}
 		now.bytes += size
 	}
 	if len(now.keys) > 0 {

@@ -18,12 +18,26 @@ func askExpiry(w *wire, s *server, key []byte) {
 	w.arg(key)
 }
 
+// expiryOfNone says that there is no such key.
+const expiryOfNone = -2
+
 // readExpiry gives when a key expires, in milliseconds since 1970; -1 is
-// never, -2 says that there is no such key.
+// never.
 func readExpiry(w *wire, s *server) (int64, error) {
 	n, err := w.integerReply()
 	if err == nil && n >= 0 && !s.tellsExpiry() {
 		n += time.Now().UnixMilli()
 	}
 	return n, err
+}
+
+// readExpiries reads the answers about so many keys.
+func readExpiries(w *wire, s *server, count int) (expiries []int64, err error) {
+	expiries = make([]int64, count)
+	for i := range expiries {
+		if expiries[i], err = readExpiry(w, s); err != nil {
+			return nil, err
+		}
+	}
+	return expiries, nil
 }

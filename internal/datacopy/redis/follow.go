@@ -260,15 +260,11 @@ func (f *follower) compareAll(ctx context.Context) error {
 
 // bring copies keys as they are now, and removes those that are gone.
 func (f *follower) bring(ctx context.Context, w *worker, keys [][]byte) error {
-	theirs := make([][]byte, len(keys))
-	for i, key := range keys {
-		theirs[i] = f.scope.toTarget(nil, key)
-	}
-	gone, err := w.absent(ctx, w.source, theirs)
+	gone, err := w.absent(ctx, w.source, keys)
 	if err != nil {
 		return f.source.failed("looking for keys in", err)
 	}
-	if err := unlink(ctx, gone, w.target); err != nil {
+	if err := unlink(ctx, f.scope.allToTarget(gone), w.target); err != nil {
 		return f.target.failed("removing keys of", err)
 	}
 	sizes, err := w.sizes(ctx, keys)
@@ -280,7 +276,7 @@ func (f *follower) bring(ctx context.Context, w *worker, keys [][]byte) error {
 		if err := w.limiter.Wait(ctx, int(p.bytes)); err != nil {
 			return err
 		}
-		if err := w.send(ctx, p.keys, p.bytes >= largeKey); err != nil {
+		if err := w.send(ctx, p.keys, nil, p.bytes >= largeKey); err != nil {
 			return err
 		}
 	}

@@ -45,6 +45,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 		}
 	}
 	warn(plan, req, source, target)
+	scope.warn(plan, req)
 	count, bytes := plan.Totals()
 	plan.Estimate = time.Duration(count)*time.Second/keysASecond + time.Duration(bytes)*time.Second/bytesASecond
 	return plan, nil
@@ -63,7 +64,7 @@ func (e *Engine) planUnit(ctx context.Context, plan *datacopy.Plan, req datacopy
 		Fingerprint: fmt.Sprintf("%d>%d", p.from, p.to),
 	}
 	if req.Mask != nil {
-		unit.Masked = []string{"keys that a rule names"}
+		unit.Masked = []string{"keys that a rule is about"}
 	}
 	plan.Units = append(plan.Units, unit)
 	if target.cluster && p.to != 0 {
@@ -169,6 +170,20 @@ func warn(plan *datacopy.Plan, req datacopy.Request, source, target *server) {
 	}
 	if source.version >= 7.4 {
 		plan.NotKept = append(plan.NotKept, "expiry of single fields, of hashes that are large or masked")
+	}
+}
+
+// warn says what names that are masked make impossible: which key of the
+// source one of the target stands for cannot be told from its name.
+func (s *scope) warn(plan *datacopy.Plan, req datacopy.Request) {
+	if s.mask == nil {
+		return
+	}
+	if !s.all {
+		plan.Blockers = append(plan.Blockers, "the mask changes names of keys, which include and exclude cannot choose in the target: copy all keys")
+	}
+	if req.Delete {
+		plan.Warnings = append(plan.Warnings, "keys whose names the mask changes are not removed from the target: replace it to be rid of old ones")
 	}
 }
 

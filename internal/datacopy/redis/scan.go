@@ -13,8 +13,10 @@ import (
 // page is what one SCAN found.
 type page struct {
 	keys [][]byte
-	// sizes are the keys' memory in bytes, where the listing asks for it.
-	sizes []int64
+	// sizes are the keys' memory in bytes, expiries when they expire, where the
+	// listing asks for it. The server has just looked a key up when it is asked
+	// for both, which is half of what answering costs.
+	sizes, expiries []int64
 	// scanned counts all keys, also those that are not meant.
 	scanned int
 	// next is the cursor that goes on from here, "0" at the end.
@@ -28,8 +30,8 @@ type listing struct {
 	side     side
 	database int
 	node     string
-	// sizes asks for the memory of each key.
-	sizes bool
+	// sizes asks for the memory of each key, expiries for when it expires, too.
+	sizes, expiries bool
 	// unmatched leaves it to us which keys are meant, so that pages tell how
 	// many there are in all.
 	unmatched bool
@@ -100,14 +102,14 @@ func runID(w *wire) (string, error) {
 // errStop ends a listing whose taker wants no more.
 var errStop = errors.New("stopped")
 
-// pages asks for the sizes of a page together with the page after it, so that
+// pages asks for the details of a page together with the page after it, so that
 // a page costs one round trip.
 func (l *listing) pages(w *wire, cursor string, emit func(page) error) error {
 	var last *page
 	for last == nil || last.next != "0" {
 		if last != nil {
 			cursor = last.next
-			l.askSizes(w, last.keys)
+			l.askDetails(w, last.keys)
 		}
 		l.ask(w, cursor)
 		if err := w.flush(); err != nil {
@@ -124,7 +126,7 @@ func (l *listing) pages(w *wire, cursor string, emit func(page) error) error {
 		}
 		last = next
 	}
-	l.askSizes(w, last.keys)
+	l.askDetails(w, last.keys)
 	if err := w.flush(); err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (l *listing) read(w *wire) (*page, error) {
 	return found, nil
 }
 
-func (l *listing) askSizes(w *wire, keys [][]byte) {
+func (l *listing) askDetails(w *wire, keys [][]byte) {
 	if !l.sizes {
 		return
 	}
@@ -176,23 +178,41 @@ func (l *listing) askSizes(w *wire, keys [][]byte) {
 		w.text("MEMORY")
 		w.text("USAGE")
 		w.arg(key)
+		if l.expiries {
+			askExpiry(w, l.server, key)
+		}
 	}
 }
 
-// give reads the sizes that were asked for and hands the page on. A key that
-// is gone meanwhile has no size and stays: whoever reads it finds that out.
+// give reads the details that were asked for and hands the page on. A key that
+// is gone meanwhile is left out where its expiry tells that; else it stays
+// without a size, and whoever reads it finds that out.
 func (l *listing) give(w *wire, p *page, emit func(page) error) error {
-	if l.sizes {
-		p.sizes = make([]int64, len(p.keys))
-		for i := range p.keys {
-			kind, rest, err := w.line()
+	if !l.sizes {
+		return emit(*p)
+	}
+	keys := p.keys
+	p.keys, p.sizes = keys[:0], make([]int64, 0, len(keys))
+	for _, key := range keys {
+		kind, rest, err := w.line()
+		if err != nil {
+			return err
+		}
+		var size int64
+		if kind == ':' {
+			size, _ = strconv.ParseInt(string(rest), 10, 64)
+		}
+		if l.expiries {
+			expiry, err := readExpiry(w, l.server)
 			if err != nil {
 				return err
 			}
-			if kind == ':' {
-				p.sizes[i], _ = strconv.ParseInt(string(rest), 10, 64)
+			if expiry == expiryOfNone {
+				continue
 			}
+			p.expiries = append(p.expiries, expiry)
 		}
+		p.keys, p.sizes = append(p.keys, key), append(p.sizes, size)
 	}
 	return emit(*p)
 }

@@ -18,6 +18,8 @@ type scope struct {
 	names    *datacopy.Names
 	// all says that neither prefix nor glob leaves anything out.
 	all bool
+	// mask changes names; nil where none does.
+	mask datacopy.NameMask
 }
 
 func newScope(req datacopy.Request) (*scope, error) {
@@ -25,10 +27,14 @@ func newScope(req datacopy.Request) (*scope, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &scope{
+	s := &scope{
 		from: req.From.Prefix(), to: req.To.Prefix(), names: names,
 		all: len(req.Include)+len(req.Exclude) == 0,
-	}, nil
+	}
+	if mask, able := req.Mask.(datacopy.NameMask); able && mask.Renames() {
+		s.mask = mask
+	}
+	return s, nil
 }
 
 // side is a scope as one of the servers sees it.
@@ -70,12 +76,46 @@ func (s *scope) name(key []byte) []byte { return key[len(s.from):] }
 
 // toTarget appends what a source's key is called in the target.
 func (s *scope) toTarget(buf, key []byte) []byte {
-	return append(append(buf, s.to...), key[len(s.from):]...)
+	buf = append(buf, s.to...)
+	if s.mask != nil {
+		name, _ := s.mask.Name("", string(s.name(key)))
+		return append(buf, name...)
+	}
+	return append(buf, s.name(key)...)
 }
 
-// toSource is the other way round.
+// toSource is the other way round, for keys whose names are not masked.
 func (s *scope) toSource(buf, key []byte) []byte {
 	return append(append(buf, s.from...), key[len(s.to):]...)
+}
+
+// allToTarget is toTarget of each key.
+func (s *scope) allToTarget(keys [][]byte) [][]byte {
+	theirs := make([][]byte, len(keys))
+	for i, key := range keys {
+		theirs[i] = s.toTarget(nil, key)
+	}
+	return theirs
+}
+
+// known gives what those keys of the target are called in the source of which
+// that can be told.
+func (s *scope) known(keys [][]byte) (own [][]byte) {
+	for _, key := range keys {
+		if !s.renames(key[len(s.to):]) {
+			own = append(own, s.toSource(nil, key))
+		}
+	}
+	return own
+}
+
+// renames says whether a rule is about the name of a key, without prefix.
+func (s *scope) renames(name []byte) bool {
+	if s.mask == nil {
+		return false
+	}
+	_, renamed := s.mask.Name("", string(name))
+	return renamed
 }
 
 // pair is a database of the source and the one it goes to.

@@ -13,6 +13,9 @@ import (
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 )
 
+// patience is how long a test waits for a server on a busy machine.
+const patience = time.Minute
+
 // startRedis runs a server of its own until the test ends.
 func startRedis(t *testing.T, options ...string) datacopy.Address {
 	t.Helper()
@@ -77,12 +80,12 @@ func awaitCluster(t *testing.T, node datacopy.Address) {
 // open gives a client, for a cluster one that follows redirections.
 func open(t *testing.T, a datacopy.Address) redis.UniversalClient {
 	t.Helper()
-	single := redis.NewClient(&redis.Options{Addr: a.Host(), Password: a.Password(), DB: database(a), MaxRetries: -1})
+	single := redis.NewClient(&redis.Options{Addr: a.Host(), Password: a.Password(), DB: database(a), MaxRetries: -1, ReadTimeout: patience, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { single.Close() })
 	if info := single.InfoMap(t.Context(), "cluster").Val(); info["Cluster"]["cluster_enabled"] != "1" {
 		return single
 	}
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{a.Host()}, Password: a.Password()})
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{a.Host()}, Password: a.Password(), ReadTimeout: patience, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { cluster.Close() })
 	return cluster
 }

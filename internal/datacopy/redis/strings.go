@@ -9,18 +9,20 @@ func (w *worker) canPassStrings() bool {
 }
 
 // passStrings gathers the strings among keys for the target, and gives where
-// answers are to come from, and the other keys. One MGET
+// answers are to come from, and the other keys with their expiries. One MGET
 // tells strings, which it gives, from other types, which it gives as nothing.
 // For both servers that is a third of the work of DUMP and RESTORE, which
 // compress each value and sum it up.
-func (w *worker) passStrings(ctx context.Context, keys [][]byte) (set []*wire, others [][]byte, err error) {
+func (w *worker) passStrings(ctx context.Context, keys [][]byte, expiries []int64) (set []*wire, others [][]byte, theirs []int64, err error) {
 	source := w.copier.source
 	from, err := w.source.of(ctx, keys[0])
 	if err != nil {
-		return nil, nil, source.failed("connecting to", err)
+		return nil, nil, nil, source.failed("connecting to", err)
 	}
 	for _, key := range keys {
-		askExpiry(from, source, key)
+		if expiries == nil {
+			askExpiry(from, source, key)
+		}
 	}
 	from.begin(1 + len(keys))
 	from.text("MGET")
@@ -28,44 +30,42 @@ func (w *worker) passStrings(ctx context.Context, keys [][]byte) (set []*wire, o
 		from.arg(key)
 	}
 	if err := from.flush(); err != nil {
-		return nil, nil, source.failed("reading from", err)
+		return nil, nil, nil, source.failed("reading from", err)
 	}
-	w.expiries = w.expiries[:0]
-	for range keys {
-		expiry, err := readExpiry(from, source)
-		if err != nil {
-			return nil, nil, source.failed("reading the expiry of keys of", err)
+	if expiries == nil {
+		if expiries, err = readExpiries(from, source, len(keys)); err != nil {
+			return nil, nil, nil, source.failed("reading the expiry of keys of", err)
 		}
-		w.expiries = append(w.expiries, expiry)
 	}
 	if n, err := from.array(); err != nil || n != len(keys) {
-		return nil, nil, source.failed("reading strings from", unlessNil(err, "%d values came for %d keys", n, len(keys)))
+		return nil, nil, nil, source.failed("reading strings from", unlessNil(err, "%d values came for %d keys", n, len(keys)))
 	}
-	return w.setStrings(ctx, from, keys)
+	return w.setStrings(ctx, from, keys, expiries)
 }
 
 // setStrings moves each value on as it comes.
-func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte) (set []*wire, others [][]byte, err error) {
+func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte, expiries []int64) (set []*wire, others [][]byte, theirs []int64, err error) {
+	theirs = make([]int64, 0, len(keys))
 	for i, key := range keys {
 		length, err := from.bulkHeader()
 		if err != nil {
-			return nil, nil, w.copier.source.failedKey("reading", key, err)
+			return nil, nil, nil, w.copier.source.failedKey("reading", key, err)
 		}
 		if length < 0 {
-			others = append(others, key)
+			others, theirs = append(others, key), append(theirs, expiries[i])
 			continue
 		}
 		w.name = w.scope.toTarget(w.name[:0], key)
 		to, err := w.target.of(ctx, w.name)
 		if err != nil {
-			return nil, nil, w.copier.target.failed("connecting to", err)
+			return nil, nil, nil, w.copier.target.failed("connecting to", err)
 		}
-		if err := setFrom(to, w.name, from, length, w.expiries[i]); err != nil {
-			return nil, nil, w.copier.source.failedKey("reading", key, err)
+		if err := setFrom(to, w.name, from, length, expiries[i]); err != nil {
+			return nil, nil, nil, w.copier.source.failedKey("reading", key, err)
 		}
 		set = append(set, to)
 	}
-	return set, others, nil
+	return set, others, theirs, nil
 }
 
 // setFrom gathers a SET whose value comes from another connection.

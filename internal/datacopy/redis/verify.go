@@ -48,6 +48,9 @@ type verification struct {
 	*unitCopy
 	mu     sync.Mutex
 	report datacopy.UnitReport
+	// renamed are the keys whose names are masked, as the source has them, less
+	// those of the target: which is which cannot be told of these.
+	renamed int64
 }
 
 func (c *copier) verifyUnit(ctx context.Context, unit datacopy.Unit, step progress.Step) (datacopy.UnitReport, error) {
@@ -124,6 +127,11 @@ func (v *verification) comparePiece(ctx context.Context, w *worker, p *piece) er
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.report.Count += int64(len(p.keys))
+	for _, key := range p.keys {
+		if v.scope.renames(v.scope.name(key)) {
+			v.renamed++
+		}
+	}
 	for _, d := range differences {
 		v.report.Add(string(v.scope.toTarget(nil, d.key)), d.what)
 	}
@@ -135,16 +143,22 @@ func (v *verification) comparePiece(ctx context.Context, w *worker, p *piece) er
 func (v *verification) findExtra(ctx context.Context) error {
 	source := newLines(v.copier.source, v.from)
 	defer source.drop()
-	return v.eachOfTarget(ctx, func(ctx context.Context, keys [][]byte, _ *lines) error {
-		extra, err := v.absent(ctx, source, keys)
+	err := v.eachOfTarget(ctx, func(ctx context.Context, keys [][]byte, _ *lines) error {
+		own := v.scope.known(keys)
+		extra, err := v.absent(ctx, source, own)
 		if err != nil {
 			source.drop()
 			return v.copier.source.failed("looking for keys in", err)
 		}
 		v.report.TargetCount += int64(len(keys))
-		for _, key := range extra {
+		v.renamed -= int64(len(keys) - len(own))
+		for _, key := range v.scope.allToTarget(extra) {
 			v.report.Add(string(key), datacopy.Extra)
 		}
 		return nil
 	})
+	if err == nil && v.renamed < 0 {
+		v.report.Add("keys with masked names", fmt.Sprintf("%d more than in the source", -v.renamed))
+	}
+	return err
 }

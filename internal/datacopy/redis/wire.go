@@ -233,6 +233,10 @@ func (w *wire) pass(to *wire, n int) error {
 }
 
 func (w *wire) full(buf []byte) error {
+	if w.in.Buffered() >= len(buf) {
+		_, err := io.ReadFull(w.in, buf)
+		return err
+	}
 	if err := w.conn.SetReadDeadline(time.Now().Add(stall)); err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ type worker struct {
 	source, target *lines
 	scratch        datacopy.Scratch
 	name           []byte
-	expiries       []int64
 }
 
 func (w *worker) drop() {
@@ -29,14 +28,15 @@ func (w *worker) piece(ctx context.Context, p *piece) error {
 		return err
 	}
 	return w.retried(ctx, func() error {
-		keys := p.keys
-		if w.incremental {
+		keys, expiries := p.keys, p.expiries
+		if w.incremental || w.resumption.comparing.Load() {
 			var err error
 			if keys, err = w.differing(ctx, p); err != nil {
 				return err
 			}
+			expiries = nil
 		}
-		if err := w.send(ctx, keys, p.bytes >= largeKey); err != nil {
+		if err := w.send(ctx, keys, expiries, p.bytes >= largeKey); err != nil {
 			return err
 		}
 		w.tally(p, len(keys))
@@ -74,17 +74,21 @@ func (w *worker) tally(p *piece, sent int) {
 	w.bytes.Add(p.bytes * int64(sent) / int64(len(p.keys)))
 }
 
-// send copies keys whole where that is possible, by type where it is not.
-func (w *worker) send(ctx context.Context, keys [][]byte, large bool) error {
+// send copies keys whole where that is possible, by type where it is not. When
+// they expire is asked for unless it is known.
+func (w *worker) send(ctx context.Context, keys [][]byte, expiries []int64, large bool) error {
 	masked, plain, err := w.divide(keys)
 	if err != nil {
 		return err
+	}
+	if len(plain) != len(keys) {
+		expiries = nil
 	}
 	switch {
 	case large || w.byType.Load():
 		masked = keys
 	case len(plain) > 0:
-		unknown, err := w.pass(ctx, plain)
+		unknown, err := w.pass(ctx, plain, expiries)
 		if err != nil {
 			return err
 		}
@@ -126,18 +130,18 @@ func (w *worker) mask(key []byte) (datacopy.ValueMask, error) {
 
 // pass moves keys from server to server without looking into them. It gives
 // those whose payload the target does not know.
-func (w *worker) pass(ctx context.Context, keys [][]byte) (unknown [][]byte, err error) {
+func (w *worker) pass(ctx context.Context, keys [][]byte, expiries []int64) (unknown [][]byte, err error) {
 	var set []*wire
 	if w.canPassStrings() {
-		if set, keys, err = w.passStrings(ctx, keys); err != nil {
+		if set, keys, expiries, err = w.passStrings(ctx, keys, expiries); err != nil {
 			return nil, err
 		}
 	}
-	asked, err := w.ask(ctx, keys)
+	asked, err := w.ask(ctx, keys, expiries == nil)
 	if err != nil {
 		return nil, err
 	}
-	restored, err := w.restore(ctx, keys, asked)
+	restored, err := w.restore(ctx, keys, expiries, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -169,15 +173,18 @@ func (w *worker) restoredAll(keys [][]byte, restored []*wire) (unknown [][]byte,
 	return unknown, nil
 }
 
-// ask requests expiry and payload of keys from their nodes.
-func (w *worker) ask(ctx context.Context, keys [][]byte) ([]*wire, error) {
+// ask requests the payloads of keys from their nodes, each after its expiry
+// where that is wanted.
+func (w *worker) ask(ctx context.Context, keys [][]byte, expiries bool) ([]*wire, error) {
 	asked := make([]*wire, len(keys))
 	for i, key := range keys {
 		from, err := w.source.of(ctx, key)
 		if err != nil {
 			return nil, w.copier.source.failed("connecting to", err)
 		}
-		askExpiry(from, w.copier.source, key)
+		if expiries {
+			askExpiry(from, w.copier.source, key)
+		}
 		from.begin(2)
 		from.text("DUMP")
 		from.arg(key)
@@ -186,12 +193,12 @@ func (w *worker) ask(ctx context.Context, keys [][]byte) ([]*wire, error) {
 	return asked, w.copier.source.failed("reading from", w.source.flush())
 }
 
-// restore moves each payload on as it comes. A key that is gone meanwhile is
-// sent nowhere.
-func (w *worker) restore(ctx context.Context, keys [][]byte, asked []*wire) ([]*wire, error) {
+// restore moves each payload on as it comes, after its expiry where that is
+// not known. A key that is gone meanwhile is sent nowhere.
+func (w *worker) restore(ctx context.Context, keys [][]byte, expiries []int64, asked []*wire) ([]*wire, error) {
 	sentTo := make([]*wire, len(keys))
 	for i, key := range keys {
-		expiry, err := readExpiry(asked[i], w.copier.source)
+		expiry, err := w.expiry(expiries, i, asked[i])
 		if err != nil {
 			return nil, w.copier.source.failedKey("reading", key, err)
 		}
@@ -219,6 +226,14 @@ func (w *worker) restore(ctx context.Context, keys [][]byte, asked []*wire) ([]*
 		sentTo[i] = to
 	}
 	return sentTo, w.copier.target.failed("writing to", w.target.flush())
+}
+
+// expiry gives a known expiry, or reads the answer.
+func (w *worker) expiry(known []int64, i int, from *wire) (int64, error) {
+	if known != nil {
+		return known[i], nil
+	}
+	return readExpiry(from, w.copier.source)
 }
 
 // failedKey is failed with the key, as far as it can be shown.

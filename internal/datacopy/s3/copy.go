@@ -47,7 +47,7 @@ type copier struct {
 	step     progress.Step
 	expected int64
 
-	done, sent, bytes, skipped, removed atomic.Int64
+	done, sent, bytes, skipped, repeated, removed atomic.Int64
 	// ours is when the target was marked, by its server's clock: what is equal
 	// and younger was copied by an earlier run of this copy.
 	ours    time.Time
@@ -110,7 +110,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 func (c *copier) report(result *datacopy.Result, unit datacopy.Unit) {
 	result.Units = append(result.Units, datacopy.UnitResult{
 		Name: unit.Name, Count: c.sent.Load(), Bytes: c.bytes.Load(), Chunks: int(c.sent.Load()),
-		Skipped: int(c.skipped.Load()), Removed: c.removed.Load(), Duration: time.Since(result.Started),
+		Skipped: int(c.skipped.Load()), Repeated: int(c.repeated.Load()), Removed: c.removed.Load(), Duration: time.Since(result.Started),
 	})
 	result.Duration, result.Workers = time.Since(result.Started), c.workers
 	result.Retries, result.Throttled = c.retries.Load(), c.limiter.Waited()
@@ -299,8 +299,29 @@ func (c *copier) due(m match) bool {
 	case c.plan.Mode == datacopy.Incremental && c.req.Mask == nil:
 		return judge(m.source, m.target) != same
 	}
-	// What an earlier run of this copy brought.
-	return !c.resumed || m.target.modified.Before(c.ours) || judge(m.source, m.target) != same
+	if !c.resumed || m.target.modified.Before(c.ours) {
+		return true
+	}
+	if c.arrived(m) {
+		return false
+	}
+	c.repeated.Add(1)
+	return true
+}
+
+// arrived says that an earlier run of this copy brought an object as the source
+// still has it: the ETags say so, or where they cannot, the order of events.
+// Objects arrive whole or not at all, and the verification reads them.
+func (c *copier) arrived(m match) bool {
+	if c.req.Mask == nil {
+		switch judge(m.source, m.target) {
+		case same:
+			return true
+		case different:
+			return false
+		}
+	}
+	return m.source.modified.Before(m.target.modified)
 }
 
 // removes says that what only the target has is to go.

@@ -67,6 +67,37 @@ func TestFindsAndMirrorsEveryDifference(t *testing.T) {
 	}
 }
 
+// TestSendsAgainOnlyWhatWasNotDone has the target that a crash leaves: its mark,
+// what arrived, and what changed in the source since.
+func TestSendsAgainOnlyWhatWasNotDone(t *testing.T) {
+	one, other := startServer(t), startServer(t)
+	one.bucket("source")
+	for _, key := range []string{"arrived", "changed since", "never sent"} {
+		one.put("source", key, "contents of "+key)
+	}
+	req := datacopy.Request{From: one.address("source"), To: other.bucket("target")}
+	plan, err := s3.New().Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = other.s3.PutObject(t.Context(), &awss3.PutObjectInput{
+		Bucket: ref("target"), Key: ref(".landfall-copy"), Body: strings.NewReader(""), Metadata: map[string]string{"plan": plan.ID},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.put("target", "arrived", "contents of arrived")
+	other.put("target", "changed since", "what it was")
+	journal := &datacopy.MemoryJournal{}
+	if err := journal.Begin(plan); err != nil {
+		t.Fatal(err)
+	}
+	unit := run(t, req, journal).Result.Units[0]
+	if unit.Repeated != 1 || unit.Count != 2 || unit.Skipped != 1 {
+		t.Errorf("the copy that went on: %+v, want one object sent again, one for the first time", unit)
+	}
+}
+
 // front passes requests on to a server, but for those that it answers itself.
 func front(t *testing.T, behind *server, answer func(http.ResponseWriter, *http.Request) bool) *server {
 	t.Helper()

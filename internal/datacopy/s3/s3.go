@@ -2,12 +2,13 @@
 // where both are on one, else streamed from one to the other. Listing and
 // copying overlap, and memory does not grow with the number of objects. Start
 // at Engine.Copy; listing.go reads both sides in order, object.go copies one
-// object, etag.go says when two objects are the same.
+// object, request.go sends what is asked for often, etag.go says when two
+// objects are the same.
 //
-// An object keeps its content type and other headers, user metadata, tags and
-// storage class, and the parts it was uploaded in, so that its ETag stays the
-// same: equal ETags are the proof that a copy is good, and let a copy of what
-// did not change be listings only.
+// An object keeps its content type and other headers, user metadata, tags,
+// storage class, checksums (of one piece), and the parts it was uploaded in, so
+// that its ETag stays the same: equal ETags are the proof that a copy is good,
+// and let a copy of what did not change be listings only.
 //
 // Options:
 //
