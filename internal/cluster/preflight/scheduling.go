@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	corehelpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
@@ -105,11 +106,9 @@ func (w *world) place(wl *workload) ([]*corev1.Node, misfits) {
 	if p, done := w.placed[wl]; done {
 		return p.nodes, p.misfits
 	}
-	p := placement{misfits: misfits{}}
-	affinity := nodeaffinity.GetRequiredNodeAffinity(&wl.pod)
-	requests := wl.requests()
+	p, d := placement{misfits: misfits{}}, demandOf(wl)
 	for _, n := range w.to.usable() {
-		if why := misfit(wl, affinity, requests, n); why != "" {
+		if why := d.misfit(n); why != "" {
 			p.misfits[why]++
 			continue
 		}
@@ -122,28 +121,47 @@ func (w *world) place(wl *workload) ([]*corev1.Node, misfits) {
 	return p.nodes, p.misfits
 }
 
+// demand is what a pod asks of its node.
+type demand struct {
+	spec     *corev1.PodSpec
+	affinity nodeaffinity.RequiredNodeAffinity
+	requests corev1.ResourceList
+	// selected labels and requested resources in order, so that of several
+	// reasons always the same one is told.
+	selected  []string
+	requested []corev1.ResourceName
+}
+
+func demandOf(wl *workload) demand {
+	requests := wl.requests()
+	maps.DeleteFunc(requests, func(_ corev1.ResourceName, q resource.Quantity) bool { return q.IsZero() })
+	return demand{
+		spec: &wl.pod.Spec, affinity: nodeaffinity.GetRequiredNodeAffinity(&wl.pod), requests: requests,
+		selected: slices.Sorted(maps.Keys(wl.pod.Spec.NodeSelector)), requested: slices.Sorted(maps.Keys(requests)),
+	}
+}
+
 // misfit says why a node does not take the pod; empty if it does.
-func misfit(wl *workload, affinity nodeaffinity.RequiredNodeAffinity, requests corev1.ResourceList, n *corev1.Node) string {
-	for _, name := range slices.Sorted(maps.Keys(wl.pod.Spec.NodeSelector)) {
-		if n.Labels[name] != wl.pod.Spec.NodeSelector[name] {
-			return fmt.Sprintf("not labelled %s=%s", name, wl.pod.Spec.NodeSelector[name])
+func (d demand) misfit(n *corev1.Node) string {
+	for _, name := range d.selected {
+		if n.Labels[name] != d.spec.NodeSelector[name] {
+			return fmt.Sprintf("not labelled %s=%s", name, d.spec.NodeSelector[name])
 		}
 	}
-	if matches, err := affinity.Match(n); err != nil {
+	if matches, err := d.affinity.Match(n); err != nil {
 		return "its node affinity cannot be read: " + err.Error()
 	} else if !matches {
-		return "does not match its node affinity (" + strings.Join(affinityLabels(&wl.pod.Spec), ", ") + ")"
+		return "does not match its node affinity (" + strings.Join(affinityLabels(d.spec), ", ") + ")"
 	}
-	taint, untolerated := corehelpers.FindMatchingUntoleratedTaint(logr.Discard(), n.Spec.Taints, wl.pod.Spec.Tolerations, func(t *corev1.Taint) bool {
+	taint, untolerated := corehelpers.FindMatchingUntoleratedTaint(logr.Discard(), n.Spec.Taints, d.spec.Tolerations, func(t *corev1.Taint) bool {
 		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
 	}, true)
 	if untolerated {
 		return "taint " + taint.ToString() + " is not tolerated"
 	}
-	for _, name := range slices.Sorted(maps.Keys(requests)) {
-		wants := requests[name]
-		has := n.Status.Allocatable[name]
-		if !wants.IsZero() && wants.Cmp(has) > 0 {
+	for _, name := range d.requested {
+		wants, has := d.requests[name], n.Status.Allocatable[name]
+		if wants.Cmp(has) > 0 {
 			return fmt.Sprintf("has %s of the %s %s that it requests", has.String(), wants.String(), name)
 		}
 	}

@@ -48,6 +48,8 @@ type snapshot struct {
 	webhooks []webhook
 	// autoscaler is what makes nodes where pods find none; empty for nothing.
 	autoscaler string
+
+	readyNodes []*corev1.Node // see usable
 }
 
 // gatewayClass is what matters of a GatewayClass.
@@ -212,15 +214,17 @@ func (s *snapshot) lookForKarpenter() {
 	}
 }
 
-// usable are the nodes that take pods: ready and not cordoned.
+// usable are the nodes that take pods: ready and not cordoned. They are told
+// once all nodes were read.
 func (s *snapshot) usable() []*corev1.Node {
-	var usable []*corev1.Node
-	for i := range s.nodes {
-		if n := &s.nodes[i]; !n.Spec.Unschedulable && ready(n) {
-			usable = append(usable, n)
+	if s.readyNodes == nil {
+		for i := range s.nodes {
+			if n := &s.nodes[i]; !n.Spec.Unschedulable && ready(n) {
+				s.readyNodes = append(s.readyNodes, n)
+			}
 		}
 	}
-	return usable
+	return s.readyNodes
 }
 
 func ready(n *corev1.Node) bool {
