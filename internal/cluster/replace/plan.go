@@ -130,7 +130,7 @@ func planTraffic(w World) string {
 	var byHand []string
 	for i := range w.Environments {
 		for _, name := range hostnamesOf(&w.Environments[i]) {
-			if !slices.Contains(names, name) {
+			if !slices.ContainsFunc(names, func(hostname string) bool { return moves(hostname, name) }) {
 				byHand = append(byHand, name)
 			}
 		}

@@ -11,6 +11,7 @@
 package replace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -250,7 +251,7 @@ func (x *run) carryOut(ctx context.Context, s step) error {
 	}
 	if err != nil {
 		shown.Fail(err)
-		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("replacing cluster %s by %s: %s: %w", x.from, x.to, s.name, err), fault.HintOf(err))
+		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("replacing cluster %s by %s: %s: %w", x.from, x.to, s.name, err), cmp.Or(fault.HintOf(err), "Put it right; the same command goes on."))
 	}
 	shown.Done("%s", message)
 	return nil

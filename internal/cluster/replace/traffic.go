@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -211,7 +212,7 @@ func (x *run) byHand(ctx context.Context, envs []v1alpha1.Environment, all []v1a
 	var names []string
 	for i := range envs {
 		for _, name := range hostnamesOf(&envs[i]) {
-			if !slices.ContainsFunc(all, func(m v1alpha1.Migration) bool { return m.Spec.Hostname == name }) {
+			if !slices.ContainsFunc(all, func(m v1alpha1.Migration) bool { return moves(m.Spec.Hostname, name) }) {
 				names = append(names, name)
 			}
 		}
@@ -226,6 +227,12 @@ func (x *run) byHand(ctx context.Context, envs []v1alpha1.Environment, all []v1a
 	}
 	return fault.New(fault.Refused, "Give migrations with -f, or lead them there yourself and say --traffic-switched.",
 		"no migration moves %s", listed(names))
+}
+
+// moves tells whether a migration of hostname moves name: names below it go the
+// same way.
+func moves(hostname, name string) bool {
+	return name == hostname || strings.HasSuffix(name, "."+hostname)
 }
 
 // edit changes a Migration, and again where somebody else did meanwhile.

@@ -1,0 +1,177 @@
+package replace
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func shopMigration() *v1alpha1.Migration {
+	return &v1alpha1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}, Spec: v1alpha1.MigrationSpec{
+		Hostname: "shop.example", From: v1alpha1.MigrationSide{Name: "blue"}, To: v1alpha1.MigrationSide{Name: "green"},
+		Steps: []v1alpha1.MigrationStep{{Weight: 100}},
+	}}
+}
+
+func all() Wishes {
+	return Wishes{Migrations: []*v1alpha1.Migration{shopMigration()}, Yes: true, Destroy: true}
+}
+
+// A replacement from beginning to end: what was planned, what happened, what was
+// written down.
+func TestStoryOfAReplacement(t *testing.T) {
+	w := newWorld(t)
+	var story strings.Builder
+	world, err := w.replacer().Look(t.Context(), "blue", "green", all(), progress.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(&story, "== planned")
+	for _, p := range Plan(world) {
+		fmt.Fprintf(&story, "%s (%s): %s\n", p.Name, p.State, p.What)
+	}
+	if len(w.log) > 0 {
+		t.Errorf("looking changed something: %v", w.log)
+	}
+	report, err := w.run(all())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&story, "== happened\n%s\n== written down\n", strings.Join(w.log, "\n"))
+	for _, s := range report.Steps {
+		fmt.Fprintf(&story, "%s (%s): %s\n", s.Name, s.State, s.Message)
+	}
+	fmt.Fprintf(&story, "== in the end\n%s\n", w.state())
+	golden(t, "story.golden", story.String())
+}
+
+// Killed in any step and started again, it ends where it would have ended.
+func TestKilledInAnyStepEndsTheSame(t *testing.T) {
+	undisturbed := newWorld(t)
+	if _, err := undisturbed.run(all()); err != nil {
+		t.Fatal(err)
+	}
+	if len(undisturbed.passed) != len(Steps) {
+		t.Fatalf("steps %v", undisturbed.passed)
+	}
+	for _, step := range undisturbed.passed {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld(t)
+			w.crashAt = step
+			if _, err := w.run(all()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(undisturbed.state(), w.state()); diff != "" {
+				t.Errorf("other end (-undisturbed +killed):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Gates stop it before anything is lost, say what to do, and it goes on from
+// there once that was done.
+func TestGates(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		// stop is what is in the way; mend takes it away.
+		stop, mend func(*world, *Wishes)
+		class      fault.Class
+		at, state  string
+	}{
+		{"preflight", func(w *world, _ *Wishes) { w.blocker = "images" }, func(_ *world, o *Wishes) { o.Accept = []string{"images"} }, fault.NotHolding, StepPreflight, Failed},
+		{"parity is unknown", func(w *world, _ *Wishes) { w.differs = "no answer" }, func(w *world, _ *Wishes) { w.differs = "" }, fault.Failed, StepParity, Failed},
+		{"a migration reverts", func(w *world, _ *Wishes) { w.reverts = true }, func(w *world, _ *Wishes) { w.reverts = false }, fault.NotHolding, StepTraffic, Failed},
+		{"no migration", func(_ *world, o *Wishes) { o.Migrations = nil }, func(_ *world, o *Wishes) { o.TrafficSwitched = true }, fault.Refused, StepTraffic, Waiting},
+		{"nobody agreed", func(_ *world, o *Wishes) { o.Yes = false }, func(w *world, _ *Wishes) { w.answers = true }, fault.Refused, StepConfirm, Waiting},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, wishes := newWorld(t), all()
+			tt.stop(w, &wishes)
+			report, err := w.run(wishes)
+			if err == nil || fault.ClassOf(err) != tt.class || fault.HintOf(err) == "" {
+				t.Fatalf("error %v of class %s, hint %q", err, fault.ClassOf(err), fault.HintOf(err))
+			}
+			for _, s := range report.Steps {
+				if s.Name == tt.at && s.State != tt.state {
+					t.Errorf("step %s is %s: %s", s.Name, s.State, s.Message)
+				}
+			}
+			if w.schedules != "blue" || len(w.objects["blue"]) == 0 || strings.Contains(strings.Join(w.log, "\n"), "gone from") {
+				t.Errorf("the old side did not stay whole:\n%s", w.state())
+			}
+			tt.mend(w, &wishes)
+			if _, err := w.run(wishes); err != nil {
+				t.Fatal(err)
+			}
+			if w.schedules != "green" || strings.Contains(w.state(), "cluster blue") {
+				t.Errorf("did not come to its end:\n%s", w.state())
+			}
+		})
+	}
+}
+
+// Before somebody lets go of the old side everything goes back; after it, not.
+func TestUndo(t *testing.T) {
+	w, wishes := newWorld(t), all()
+	wishes.Yes = false
+	if _, err := w.run(wishes); fault.ClassOf(err) != fault.Refused {
+		t.Fatalf("error %v", err)
+	}
+	if err := w.replacer().Undo(t.Context(), "blue", "green", wishes, progress.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if state := w.state(); !strings.Contains(state, "environment shop on blue") || !strings.Contains(state, "migration shop: Reverted") || w.schedules != "blue" {
+		t.Errorf("did not go back:\n%s", state)
+	}
+	if _, err := w.run(all()); err != nil {
+		t.Fatalf("beginning again: %v", err)
+	}
+	err := w.replacer().Undo(t.Context(), "blue", "green", wishes, progress.Discard)
+	if fault.ClassOf(err) != fault.Refused {
+		t.Errorf("undoing what is over: %v", err)
+	}
+}
+
+// Traffic that somebody else moves is not mistaken for ours.
+func TestForeignMigrationIsRefused(t *testing.T) {
+	w, wishes := newWorld(t), all()
+	wishes.Migrations = nil
+	foreign := shopMigration()
+	foreign.Name, foreign.Spec.Attempt = "from-ec2", 1
+	if err := w.api.Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.run(wishes)
+	if fault.ClassOf(err) != fault.Refused || !strings.Contains(err.Error(), "from-ec2") {
+		t.Errorf("error %v", err)
+	}
+}
