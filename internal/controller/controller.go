@@ -13,9 +13,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/controller/datacopy"
 	"github.com/landfall-dev/landfall/internal/controller/environment"
 	"github.com/landfall-dev/landfall/internal/controller/hostname"
-	"github.com/landfall-dev/landfall/internal/controller/hostname"
 	"github.com/landfall-dev/landfall/internal/controller/migration"
-	"github.com/landfall-dev/landfall/internal/dnsaccount"
 	"github.com/landfall-dev/landfall/internal/dnsaccount"
 	"github.com/landfall-dev/landfall/internal/environment/store"
 	"github.com/landfall-dev/landfall/internal/environment/version"
@@ -76,14 +74,6 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opts Options) error {
 	baselines := baseline.New(baseline.Options{Client: mgr.GetClient(), Target: opts.Pool.Target, Clock: time.Now})
 	if err := baselines.SetupWithManager(mgr, opts.Concurrency); err != nil {
 		return fmt.Errorf("setting up the baseline controller: %w", err)
-	}
-	accounts := &awsaccount.Accounts{}
-	hostnames := hostname.New(hostname.Options{
-		Client: mgr.GetClient(), Open: dnsaccount.Opener(mgr.GetClient(), accounts),
-		Recorder: mgr.GetEventRecorder("landfall"), Clock: time.Now,
-	})
-	if err := hostnames.SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("setting up the hostname controller: %w", err)
 	}
 	accounts := &awsaccount.Accounts{}
 	hostnames := hostname.New(hostname.Options{
