@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build tofu demo test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu demo demo-clusters test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -23,6 +23,9 @@ help: ## Show this list
 
 demo: build example ## From nothing to environments, a bad deploy and a rollback, by CLI commands
 	@PATH="$(CURDIR)/bin:$$PATH" examples/demo.sh
+
+demo-clusters: build example ## Replace a cluster under load, by CLI commands: examples/clusters
+	@PATH="$(CURDIR)/bin:$$PATH" examples/clusters/demo.sh
 
 build: prerequisites ## Build bin/landfall and bin/localkube
 	@hack/build.sh $(VERSION) $(KUBERNETES)
