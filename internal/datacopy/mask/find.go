@@ -23,6 +23,8 @@ type Finding struct {
 	Column string `json:"column,omitempty"`
 	// Path inside a JSON document.
 	Path string `json:"path,omitempty"`
+	// Star says that it is in the name: what that * of Key stands for, from 1.
+	Star int `json:"star,omitempty"`
 	// Kind is what it looks like.
 	Kind Kind `json:"kind"`
 	// Why it looks so.
@@ -41,6 +43,9 @@ func (f Finding) Place() string {
 	if f.Path != "" {
 		place += " " + f.Path
 	}
+	if f.Star > 0 {
+		place += " (the name)"
+	}
 	return place
 }
 
@@ -57,8 +62,17 @@ func Find(store string, sample datacopy.Sample) []Finding {
 		base := Finding{Store: store, Unit: sample.Unit, Key: KeyPattern(sample.Key), Column: column.Name}
 		found = append(found, findIn(base, owner(sample), column, values)...)
 	}
+	if at := emailInName.FindStringIndex(sample.Key); at != nil {
+		found = append(found, Finding{
+			Store: store, Unit: sample.Unit, Key: KeyPattern(sample.Key), Kind: Email, Why: "e-mail addresses in names",
+			Star: starsOf(KeyPattern(sample.Key[:at[0]])) + 1,
+		})
+	}
 	return found
 }
+
+// emailInName is an address as it stands in a key's name.
+var emailInName = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}`)
 
 // owner is what the columns belong to: the table, or the key's first word.
 func owner(sample datacopy.Sample) string {
@@ -304,9 +318,12 @@ func isIP(value []byte) bool {
 	return err == nil
 }
 
-// KeyPattern turns a key into a pattern of its like: parts that hold digits, or
-// are long, become *.
+// KeyPattern turns a key into a pattern of its like: e-mail addresses, and parts
+// that hold digits or are long, become *.
 func KeyPattern(key string) string {
+	if at := emailInName.FindStringIndex(key); at != nil {
+		return KeyPattern(key[:at[0]]) + "*" + KeyPattern(key[at[1]:])
+	}
 	parts := keySeparators.Split(key, -1)
 	separators := keySeparators.FindAllString(key, -1)
 	var pattern strings.Builder

@@ -74,6 +74,12 @@ func starForm(glob string) (form *regexp.Regexp, stars int, err error) {
 	return form, stars, err
 }
 
+// starsOf counts the *s of a pattern that KeyPattern made.
+func starsOf(pattern string) int {
+	_, stars, _ := starForm(pattern) // it has no other wildcards
+	return stars
+}
+
 // Renames is part of datacopy.NameMask.
 func (m *Mask) Renames() bool {
 	return slices.ContainsFunc(m.names, func(n *nameMask) bool { return n != nil })
@@ -91,6 +97,12 @@ func (m *Mask) Name(_, key string) (name string, renamed bool) {
 		return m.names[i].apply(m, key), true
 	}
 	return key, false
+}
+
+// looksAtName says whether a rule says something about a key's name.
+func (m *Mask) looksAtName(key string) bool {
+	_, renamed := m.Name("", key)
+	return renamed
 }
 
 func (n *nameMask) apply(m *Mask, key string) string {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
 
@@ -67,6 +69,30 @@ func TestNamesAreThePseudonymsOfValues(t *testing.T) {
 	value, err := fields.Mask("email", []byte("Ann@shop.test"), &datacopy.Scratch{})
 	if err != nil || name != "user:"+string(value) {
 		t.Errorf("the name is %q, the field %q, %v", name, value, err)
+	}
+}
+
+func TestAddressesInNamesAreFoundAndDrafted(t *testing.T) {
+	const key = "cart:7:ann.lee@shop.test:open"
+	sample := datacopy.Sample{Unit: "db0", Key: key, Columns: []datacopy.Column{{}}}
+	found := Find("cache", sample)
+	want := []Finding{{Store: "cache", Unit: "db0", Key: "cart:*:*:open", Star: 2, Kind: Email, Why: "e-mail addresses in names"}}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	draft, err := Draft(found, map[string]datacopy.Kind{"cache": datacopy.Redis})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := nameMaskOf(t, string(draft))
+	if name, _ := m.Name("db0", key); !regexp.MustCompile(`^cart:7:[0-9a-z]{13}@example\.com:open$`).MatchString(name) {
+		t.Errorf("under the drafted rules %q becomes %q:\n%s", key, name, draft)
+	}
+	for text, missing := range map[string]int{string(draft): 0, "version: landfall.dev/mask/v1\nrules: [{key: 'cart:*', value: empty}]": 1} {
+		review := NewReview("cache", nameMaskOf(t, text))
+		if err := review.See(sample); err != nil || len(review.Missing) != missing {
+			t.Errorf("under %s: %+v, %v; want %d missing", text, review.Missing, err, missing)
+		}
 	}
 }
 

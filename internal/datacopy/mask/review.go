@@ -53,7 +53,14 @@ func (r *Review) See(sample datacopy.Sample) error {
 			continue
 		}
 		r.seen[id] = true
-		if action(finding.Column).covers(finding.Path) {
+		covered := action(finding.Column).covers(finding.Path)
+		if finding.Star > 0 {
+			if r.mask.kind != datacopy.Redis {
+				continue // names of objects cannot be masked
+			}
+			covered = r.mask.looksAtName(sample.Key)
+		}
+		if covered {
 			r.Covered++
 		} else {
 			r.Missing = append(r.Missing, finding)

@@ -17,6 +17,9 @@ func Draft(findings []Finding, kinds map[string]datacopy.Kind) ([]byte, error) {
 	places := map[string][]Finding{}
 	for _, f := range findings {
 		place := f.Store + "\x00" + cmp.Or(f.Key, f.Unit)
+		if f.Star > 0 && kinds[f.Store] != datacopy.Redis {
+			continue // names of objects cannot be masked
+		}
 		places[place] = append(places[place], f)
 	}
 	rules := sequence()
@@ -39,12 +42,33 @@ func draftRule(findings []Finding, kind datacopy.Kind) *yaml.Node {
 		set(rule, "columns", draftActions(findings))
 	case datacopy.Redis:
 		set(rule, "key", scalar(first.Key, ""))
-		draftValues(rule, findings)
+		draftNames(rule, findings)
+		draftValues(rule, slices.DeleteFunc(findings, func(f Finding) bool { return f.Star > 0 }))
 	default:
 		set(rule, "object", scalar(first.Key, ""))
 		draftValues(rule, findings)
 	}
 	return rule
+}
+
+// draftNames keeps the parts of names that nothing was found in.
+func draftNames(rule *yaml.Node, findings []Finding) {
+	var names *yaml.Node
+	for _, f := range findings {
+		if f.Star == 0 {
+			continue
+		}
+		if names == nil {
+			names = sequence()
+			for range starsOf(f.Key) {
+				names.Content = append(names.Content, scalar(string(Keep), ""))
+			}
+		}
+		names.Content[f.Star-1] = scalar(string(f.Kind), f.Why)
+	}
+	if names != nil {
+		set(rule, "names", names)
+	}
 }
 
 // draftValues tells fields of hashes from plain values.
