@@ -7,11 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/landfall-dev/landfall/bench/bar"
+	"github.com/landfall-dev/landfall/bench/cluster"
 )
 
 // The bars.
@@ -22,6 +27,7 @@ const (
 	mostParityMiB   = 300
 	from, to        = "context:landfall-bench-blue", "context:landfall-bench-green"
 	exitDifferences = 1
+	settledWithin   = 10 * time.Minute
 )
 
 // ran is what one run of the program took.
@@ -110,8 +116,25 @@ func writtenBy(output []byte) (int, error) {
 	return n, nil
 }
 
+// settle waits until the controllers of a cluster have seen what is there: until
+// then parity is not known.
+func settle(ctx context.Context, c *cluster.Cluster) error {
+	return wait.PollUntilContextTimeout(ctx, 2*time.Second, settledWithin, true, func(ctx context.Context) (bool, error) {
+		var deployments appsv1.DeploymentList
+		if err := c.Client.List(ctx, &deployments); err != nil {
+			return false, err
+		}
+		return !slices.ContainsFunc(deployments.Items, func(d appsv1.Deployment) bool { return d.Status.ObservedGeneration < d.Generation }), nil
+	})
+}
+
 // measureParity compares both clusters, which are the same.
 func (b *bench) measureParity(ctx context.Context) error {
+	for _, c := range []*cluster.Cluster{b.blue, b.green} {
+		if err := settle(ctx, c); err != nil {
+			return fmt.Errorf("waiting for the controllers of %s: %w", c.Name, err)
+		}
+	}
 	r, err := b.landfall(ctx, "parity", from, to)
 	if err != nil {
 		return err

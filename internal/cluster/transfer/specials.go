@@ -181,11 +181,14 @@ func volume(c *Copy, source *unstructured.Unstructured, _ Options) {
 	}
 }
 
+// jobLabels are what a Job's selector and template get from its own name and UID.
+var jobLabels = []string{"controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"}
+
 // job gets a new selector from the target, but where somebody chose one.
 func job(c *Copy, source *unstructured.Unstructured, _ Options) {
 	if manual, _, _ := unstructured.NestedBool(source.Object, "spec", "manualSelector"); !manual {
 		remove(c.Object.Object, "spec", "selector")
-		for _, label := range []string{"controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"} {
+		for _, label := range jobLabels {
 			remove(c.Object.Object, "spec", "template", "metadata", "labels", label)
 		}
 	}

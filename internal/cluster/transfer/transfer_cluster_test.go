@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -244,6 +245,20 @@ func TestOwnersAreFound(t *testing.T) {
 	if len(references) != 1 || references[0].UID != s.get("ConfigMap", "v1", "settings").GetUID() {
 		t.Fatalf("the owners are %+v", references)
 	}
+	if err := s.c.Get(t.Context(), client.ObjectKeyFromObject(owned), owned); err != nil {
+		t.Fatal(err)
+	}
+	owned.SetLabels(map[string]string{"changed": "yes"})
+	if err := s.c.Update(t.Context(), owned); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.execute(Execution{}); err != nil {
+		t.Fatal(err)
+	}
+	there = s.get("Secret", "v1", "derived")
+	if len(there.GetOwnerReferences()) != 1 || there.GetLabels()["changed"] != "yes" {
+		t.Fatalf("after an update the owners are %+v, the labels %v", there.GetOwnerReferences(), there.GetLabels())
+	}
 	there.SetOwnerReferences(nil) // as if it had been broken off before
 	if err := s.c.Update(t.Context(), there); err != nil {
 		t.Fatal(err)
@@ -253,6 +268,60 @@ func TestOwnersAreFound(t *testing.T) {
 	}
 	if references = s.get("Secret", "v1", "derived").GetOwnerReferences(); len(references) != 1 {
 		t.Errorf("after a transfer that was broken off the owners are %+v", references)
+	}
+}
+
+// An update leaves what the target's own control plane wrote: addresses, selectors
+// of Jobs.
+func TestAnUpdateKeepsWhatIsTheTargets(t *testing.T) {
+	s := newScene(t, shop+`---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec: {suspend: true, parallelism: 1, template: {spec: {restartPolicy: Never, containers: [{name: a, image: registry.example/a}]}}}
+`)
+	if _, err := s.execute(Execution{}); err != nil {
+		t.Fatal(err)
+	}
+	address, _, _ := unstructured.NestedString(s.get("Service", "v1", "web").Object, "spec", "clusterIP")
+	for kind, change := range map[string]func(*unstructured.Unstructured) error{
+		"v1 Service web": func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, "ClientIP", "spec", "sessionAffinity")
+		},
+		"batch/v1 Job once": func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, int64(2), "spec", "parallelism")
+		},
+		"apps/v1 Deployment web": func(u *unstructured.Unstructured) error {
+			return unstructured.SetNestedField(u.Object, int64(5), "spec", "minReadySeconds")
+		},
+	} {
+		words := strings.Fields(kind)
+		u := &unstructured.Unstructured{}
+		u.SetAPIVersion(words[0])
+		u.SetKind(words[1])
+		if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			if err := s.c.Get(t.Context(), client.ObjectKey{Namespace: s.from, Name: words[2]}, u); err != nil {
+				return err
+			}
+			if err := change(u); err != nil {
+				return err
+			}
+			return s.c.Update(t.Context(), u)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := s.plan(); p.Count(Update) != 3 {
+		t.Errorf("%d updates, want 3", p.Count(Update))
+	}
+	if result, err := s.execute(Execution{}); err != nil {
+		t.Fatalf("%v\n%+v", err, result.Failed())
+	}
+	if now, _, _ := unstructured.NestedString(s.get("Service", "v1", "web").Object, "spec", "clusterIP"); now != address {
+		t.Errorf("the address was %s and is %s", address, now)
+	}
+	if p := s.plan(); p.Writes() > 0 {
+		t.Errorf("%d writes are left", p.Writes())
 	}
 }
 

@@ -102,14 +102,36 @@ func replace(ctx context.Context, resource dynamic.ResourceInterface, object *un
 	if err != nil {
 		return nil, err
 	}
+	return resource.Update(ctx, succeed(object, there), o)
+}
+
+// succeed is the object with all that belongs to the target's cluster as it is
+// there: what a copy leaves behind in the source must not be lost in the target.
+func succeed(object, there *unstructured.Unstructured) *unstructured.Unstructured {
 	next := object.DeepCopy()
-	next.SetResourceVersion(there.GetResourceVersion())
-	next.SetUID(there.GetUID())
-	keep(next, there, "spec", "clusterIP")
-	keep(next, there, "spec", "clusterIPs")
-	keep(next, there, "spec", "volumeName")
+	for _, r := range removals {
+		if r.about(next) && !slices.Contains(r.fields(), "[]") {
+			keep(next, there, r.fields()...)
+		}
+	}
+	switch next.GroupVersionKind().GroupKind() {
+	case serviceKind:
+		if kindOfService, _, _ := unstructured.NestedString(next.Object, "spec", "type"); kindOfService != "ExternalName" {
+			keep(next, there, "spec", "clusterIP")
+		} else {
+			remove(next.Object, "spec", "clusterIPs")
+		}
+	case kind("", "PersistentVolumeClaim"):
+		keep(next, there, "spec", "volumeName")
+	case kind("batch", "Job"):
+		keep(next, there, "spec", "selector")
+		for _, label := range jobLabels {
+			keep(next, there, "spec", "template", "metadata", "labels", label)
+		}
+	}
 	next.SetFinalizers(there.GetFinalizers())
-	return resource.Update(ctx, next, o)
+	next.SetOwnerReferences(there.GetOwnerReferences())
+	return next
 }
 
 // keep takes over a field that cannot change, where the new object has none.
