@@ -31,9 +31,9 @@ func newTransfer(c *command.Context) *cobra.Command {
 		Use:   "transfer FROM TO",
 		Short: "Copy objects from one cluster to another",
 		Long: `Copy objects from one cluster to another, through their APIs alone. What belongs
-to the source is left behind (uid, status, addresses, bindings, …: the table is
-in docs/transfer.md), in an order in which each object finds what it needs. The
-source is only read.
+to the source is left behind (uid, status, addresses, bindings, …:
+docs/transfer-table.md has all), in an order in which each object finds what it
+needs. The source is only read.
 
 The plan is shown first. Then the target checks every object by a dry run, and
 only when it takes them all is anything but namespaces and kinds written. Broken
