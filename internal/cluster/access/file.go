@@ -61,7 +61,7 @@ const (
 	// largest kubeconfig that is read.
 	largest = 64 << 20
 	// lockWait bounds waiting for another process that edits.
-	lockWait = 30 * time.Second
+	lockWait = time.Minute
 	lockPoll = 10 * time.Millisecond
 	// attempts to write while a tool that knows nothing of the lock writes too.
 	attempts = 10

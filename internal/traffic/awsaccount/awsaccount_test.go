@@ -82,6 +82,7 @@ func TestExplain(t *testing.T) {
 		"a prior request":     {err: api("PriorRequestNotComplete"), throttled: true},
 		"denied, Route 53":    {err: operation("Route 53", "GetChange", api("AccessDenied")), class: fault.Refused, hint: "Allow route53:GetChange"},
 		"denied, ELB":         {err: operation("Elastic Load Balancing v2", "ModifyRule", api("AccessDenied")), class: fault.Refused, hint: "Allow elasticloadbalancing:ModifyRule"},
+		"denied, EKS":         {err: operation("EKS", "DescribeCluster", api("AccessDeniedException")), class: fault.Refused, hint: "Allow eks:DescribeCluster"},
 		"expired":             {err: operation("Route 53", "GetChange", api("ExpiredToken")), class: fault.Refused, hint: "Log in to AWS again."},
 		"unknown":             {err: api("NoSuchHostedZone"), class: fault.Invalid, hint: "Check its name"},
 		"unknown group":       {err: api("TargetGroupNotFound"), class: fault.Invalid, hint: "Check its name"},

@@ -96,8 +96,11 @@ func hintFor(err error, code string) string {
 		return "See what AWS says is not allowed."
 	}
 	service := "route53"
-	if strings.HasPrefix(operation.Service(), "Elastic Load") {
+	switch {
+	case strings.HasPrefix(operation.Service(), "Elastic Load"):
 		service = "elasticloadbalancing"
+	case operation.Service() == "EKS":
+		service = "eks"
 	}
 	return fmt.Sprintf("Allow %s:%s to the identity that Landfall uses, or give it valid credentials.", service, operation.Operation())
 }
