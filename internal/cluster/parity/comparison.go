@@ -29,8 +29,10 @@ type comparison struct {
 	// managers that the user's rules name.
 	managers []string
 	unknown  []transfer.Unreadable
-	// apart are kinds of which one side could not be read.
+	// apart are kinds of which one side could not be read, and lost the groups of
+	// which it is not known what there is.
 	apart map[schema.GroupKind]bool
+	lost  map[string]bool
 
 	mu sync.Mutex
 	// waiting are objects whose twin has not been read yet, by side.
@@ -62,7 +64,7 @@ func newComparison(from, to *transfer.Cluster, o Options, rules []*rule) *compar
 		from: newSide(from, transfer.Selection{Namespaces: o.Namespaces, Labels: o.Labels}, o.Rename),
 		to:   newSide(to, there, nil), rules: append(builtins(), rules...),
 		elsewhere: &rule{ParityIgnore: runsElsewhere, source: transferGuide}, fillsIn: &rule{ParityIgnore: targetFillsIn, source: dryRun},
-		filled: map[string]*rule{}, apart: map[schema.GroupKind]bool{}, stays: map[transfer.Key]string{},
+		filled: map[string]*rule{}, apart: map[schema.GroupKind]bool{}, lost: map[string]bool{}, stays: map[transfer.Key]string{},
 		counts: map[schema.GroupKind]*KindCount{}, differs: map[transfer.Key]*difference{},
 	}
 	c.waiting = map[*side]map[transfer.Key]entry{c.from: {}, c.to: {}}
@@ -93,8 +95,11 @@ func (c *comparison) discover(ctx context.Context, reporter progress.Reporter) e
 	}
 	for i, s := range c.sides() {
 		for _, u := range unreadable[i] {
-			if gv, err := schema.ParseGroupVersion(u.What); err == nil && measured[gv.Group] {
-				continue
+			if gv, err := schema.ParseGroupVersion(u.What); err == nil {
+				if measured[gv.Group] {
+					continue
+				}
+				c.lost[gv.Group] = true
 			}
 			c.unknown = append(c.unknown, transfer.Unreadable{What: u.What + " of " + s.cluster.Name, Reason: u.Reason})
 		}

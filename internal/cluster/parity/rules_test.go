@@ -224,3 +224,21 @@ func TestGuide(t *testing.T) {
 		t.Fatalf("%d rules, %v", len(rules), err)
 	}
 }
+
+// What one side could not be asked about is unknown there, not missing.
+func TestUnaskedIsNotMissing(t *testing.T) {
+	for name, forget := range map[string]func(*comparison, transfer.Key){
+		"a kind":  func(c *comparison, k transfer.Key) { c.apart[k.Kind] = true },
+		"a group": func(c *comparison, k transfer.Key) { c.lost[k.Kind.Group] = true },
+	} {
+		c := newComparison(&transfer.Cluster{Name: "blue"}, &transfer.Cluster{Name: "green"}, Options{}, nil)
+		u := object(t, ingress)
+		c.unknown = append(c.unknown, transfer.Unreadable{What: "it", Reason: "down"})
+		forget(c, transfer.KeyOf(u))
+		c.meet(c.from, u)
+		c.settle()
+		if r := c.report(); r.Answer != result.Unknown || len(r.Objects) > 0 {
+			t.Errorf("%s that could not be asked for: %s, %+v", name, r.Answer, r.Objects)
+		}
+	}
+}

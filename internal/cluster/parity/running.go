@@ -214,7 +214,7 @@ func checks(from, to []result.Result) []Check {
 		c := of(one)
 		c.To = &one.Answer
 		if one.Answer != result.Holds {
-			c.Reason = cmp.Or(one.Reason, fmt.Sprintf("expected %s, got %s", one.Expected, one.Actual))
+			c.Reason, _, _ = strings.Cut(cmp.Or(one.Reason, fmt.Sprintf("expected %s, got %s", one.Expected, one.Actual)), "\n")
 		}
 	}
 	return all

@@ -40,7 +40,7 @@ func (c *comparison) settle() {
 
 // alone judges an object that one side has.
 func (c *comparison) alone(k transfer.Key, e entry, state State) {
-	if e.stays != "" || c.apart[k.Kind] {
+	if e.stays != "" || c.apart[k.Kind] || c.lost[k.Kind.Group] {
 		return
 	}
 	count := c.countOf(k.Kind)
