@@ -151,7 +151,7 @@ func (x *run) addons(ctx context.Context, shown progress.Step) (string, error) {
 	}
 	env := &v1alpha1.Environment{}
 	env.Namespace, env.Name = wanted.Project, addonsOf(x.to)
-	err := poll(ctx, func() (bool, error) {
+	err := x.poll(ctx, func() (bool, error) {
 		if err := x.Client.Get(ctx, client.ObjectKeyFromObject(env), env); err != nil {
 			return false, client.IgnoreNotFound(err)
 		}
@@ -219,7 +219,7 @@ func (x *run) settle(ctx context.Context, shown progress.Step, cluster string) (
 		}
 	}
 	var ready int
-	err = poll(ctx, func() (bool, error) {
+	err = x.poll(ctx, func() (bool, error) {
 		ready = 0
 		for i := range envs {
 			env := &envs[i]
@@ -254,11 +254,8 @@ func (x *run) send(ctx context.Context, env *v1alpha1.Environment, cluster strin
 	return nil
 }
 
-// pollEvery is how often the world is looked at while waiting.
-const pollEvery = 500 * time.Millisecond
-
 // poll waits until done; errors end it.
-func poll(ctx context.Context, done func() (bool, error)) error {
+func (x *run) poll(ctx context.Context, done func() (bool, error)) error {
 	for {
 		if ok, err := done(); ok || err != nil {
 			return err
@@ -266,7 +263,7 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pollEvery):
+		case <-time.After(x.Every):
 		}
 	}
 }

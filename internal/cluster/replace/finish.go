@@ -46,7 +46,7 @@ func (x *run) finishMigrations(ctx context.Context, shown progress.Step) error {
 	defer func() { x.report.Migrations = all }()
 	for i := range all {
 		m := &all[i]
-		err := poll(ctx, func() (bool, error) {
+		err := x.poll(ctx, func() (bool, error) {
 			if err := x.Client.Get(ctx, client.ObjectKeyFromObject(m), m); err != nil {
 				return false, client.IgnoreNotFound(err)
 			}
@@ -87,7 +87,7 @@ func (x *run) finishMoves(ctx context.Context, shown progress.Step) (int, error)
 			return 0, fmt.Errorf("finishing the move of environment %s: %w", key(env), err)
 		}
 	}
-	return len(envs), poll(ctx, func() (bool, error) {
+	return len(envs), x.poll(ctx, func() (bool, error) {
 		gone := 0
 		for i := range envs {
 			env := &envs[i]

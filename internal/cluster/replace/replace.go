@@ -41,6 +41,9 @@ type Options struct {
 	// Confirm asks a person; no answer is a no.
 	Confirm func(ctx context.Context, question string) bool
 	Clock   func() time.Time
+	// Every is how often the world is looked at while waiting; half a second by
+	// default.
+	Every time.Duration
 	// Reached is told of each step that was carried out and is not yet written
 	// down, for tests that end the process there; may be nil.
 	Reached func(step string)
@@ -104,6 +107,9 @@ type Replacer struct{ Options }
 func New(o Options) *Replacer {
 	if o.Reached == nil {
 		o.Reached = func(string) {}
+	}
+	if o.Every == 0 {
+		o.Every = 500 * time.Millisecond
 	}
 	return &Replacer{o}
 }

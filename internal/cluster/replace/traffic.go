@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -149,7 +152,7 @@ func (x *run) unclaimed(ctx context.Context, envs []v1alpha1.Environment, ours [
 // by a person, here or elsewhere.
 func (x *run) follow(ctx context.Context, shown progress.Step, all []v1alpha1.Migration) error {
 	asked := map[string]bool{}
-	err := poll(ctx, func() (bool, error) {
+	err := x.poll(ctx, func() (bool, error) {
 		completed := 0
 		for i := range all {
 			m := &all[i]
@@ -235,14 +238,22 @@ func moves(hostname, name string) bool {
 	return name == hostname || strings.HasSuffix(name, "."+hostname)
 }
 
-// edit changes a Migration, and again where somebody else did meanwhile.
+// editing is how often a change is tried again: other people may say something
+// at the same moment.
+var editing = wait.Backoff{Steps: 8, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.2}
+
+// edit changes what people wrote into a Migration. Its controller writes the
+// status several times a second, so that a lock on the whole object would rarely
+// be had: that no word of somebody else is lost the API server sees to, which
+// refuses it.
 func (x *run) edit(ctx context.Context, m *v1alpha1.Migration, change func()) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+	again := func(err error) bool { return apierrors.IsInvalid(err) || apierrors.IsConflict(err) }
+	return retry.OnError(editing, again, func() error {
 		if err := x.Client.Get(ctx, client.ObjectKeyFromObject(m), m); err != nil {
 			return err
 		}
 		before := m.DeepCopy()
 		change()
-		return x.Client.Patch(ctx, m, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		return x.Client.Patch(ctx, m, client.MergeFrom(before))
 	})
 }

@@ -43,7 +43,7 @@ func (x *run) abort(ctx context.Context, shown progress.Step) (string, error) {
 	}
 	for i := range all {
 		m := &all[i]
-		err := poll(ctx, func() (bool, error) {
+		err := x.poll(ctx, func() (bool, error) {
 			if err := x.Client.Get(ctx, client.ObjectKeyFromObject(m), m); err != nil {
 				return false, client.IgnoreNotFound(err)
 			}

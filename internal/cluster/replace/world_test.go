@@ -150,7 +150,7 @@ type killed struct{ step string }
 // replacer is a process of its own.
 func (w *world) replacer() *Replacer {
 	return New(Options{
-		Client: w.api, Clock: func() time.Time { return noon },
+		Client: w.api, Clock: func() time.Time { return noon }, Every: time.Millisecond,
 		Connect: func(_ context.Context, from, to string) (Sides, error) { return &fakeSides{w, from, to}, nil },
 		Say: func(m *v1alpha1.Migration, verb string, step int32) {
 			m.Spec.Words = append(m.Spec.Words, v1alpha1.MigrationWord{Serial: int64(len(m.Spec.Words) + 1), Attempt: m.Spec.Attempt, Verb: verb, Step: step, By: "test", At: metav1.NewTime(noon)})
