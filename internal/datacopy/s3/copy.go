@@ -3,7 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,8 +18,6 @@ import (
 )
 
 const (
-	// uploadsUnit is where the journal has uploads in parts that are not ended.
-	uploadsUnit = "#uploads"
 	// frontierChunk is the journal's entry of how far the listing is copied.
 	frontierChunk = "objects"
 	// atEnd is the position behind the last object; keys are at "k" + key.
@@ -142,47 +139,6 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 		return err
 	}
 	return c.unmark(ctx)
-}
-
-// recognise finds out whether the target has the mark of an earlier run of the
-// same copy, which stays, with its time.
-func (c *copier) recognise(ctx context.Context) error {
-	found, err := c.findMark(ctx)
-	if err != nil {
-		return err
-	}
-	c.marked = found != nil
-	if found != nil && found.plan == c.plan.ID {
-		c.ours, c.resumed = found.since, true
-	}
-	return nil
-}
-
-// mark says in the target that it is incomplete, before anything in it is
-// changed: where nothing differs, nothing is written.
-func (c *copier) mark(ctx context.Context) error {
-	if c.resumed || c.marking {
-		return nil
-	}
-	c.marked, c.marking = true, true
-	err := c.retry.Do(ctx, func(int) error {
-		_, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &c.to.name, Key: c.markKey(), Body: strings.NewReader(""), Metadata: map[string]string{"plan": c.plan.ID},
-		})
-		return err
-	})
-	return c.to.failed("writing the mark of an incomplete copy into", err)
-}
-
-func (c *copier) unmark(ctx context.Context) error {
-	if !c.marked {
-		return nil
-	}
-	err := c.retry.Do(ctx, func(int) error {
-		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: c.markKey()})
-		return err
-	})
-	return c.to.failed("removing the mark of an incomplete copy from", err)
 }
 
 // work is one thing for a worker to do.
@@ -394,53 +350,4 @@ func (c *copier) mask(o *object) (datacopy.ValueMask, error) {
 		return nil, fmt.Errorf("masking %q: %w", o.key, err)
 	}
 	return mask, nil
-}
-
-// noteUpload puts an upload in parts into the journal, forgetUpload says that
-// it ended.
-func (c *copier) noteUpload(id, key string) error {
-	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id, Note: c.to.prefix + key})
-}
-
-func (c *copier) forgetUpload(id string) error {
-	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id})
-}
-
-// clearUploads puts away uploads that a crash left open.
-func (c *copier) clearUploads(ctx context.Context) error {
-	for entry := range c.journal.Entries(uploadsUnit) {
-		if entry.Note == "" {
-			continue
-		}
-		if err := c.abort(ctx, entry.Note, entry.Chunk); err != nil {
-			return err
-		}
-		if err := c.forgetUpload(entry.Chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// abort puts an upload away, also when ctx has ended: its parts cost money and
-// are not seen in listings. A part that the server was still writing brings the
-// upload back, so it is looked at afterwards.
-func (c *copier) abort(ctx context.Context, key, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err := datacopy.Retry{Attempts: 5}.Do(ctx, func(int) error {
-		_, err := c.to.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
-		if err != nil && !notFound(err) {
-			return err
-		}
-		_, err = c.to.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &c.to.name, Key: &key, UploadId: &id})
-		if err == nil {
-			return errors.New("the upload is still there")
-		}
-		if notFound(err) {
-			return nil
-		}
-		return err
-	})
-	return c.to.failed(fmt.Sprintf("ending the upload of %q to", key), err)
 }

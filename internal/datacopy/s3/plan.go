@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -121,30 +120,4 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 		plan.Overwrites = append(plan.Overwrites, holds)
 	}
 	return nil
-}
-
-func (c *copier) markKey() *string { return aws.String(c.to.prefix + markName) }
-
-// mark is what a target has that is incomplete.
-type mark struct {
-	// plan is whose copy did not end, since is when it began, by the clock of
-	// the target's server.
-	plan  string
-	since time.Time
-}
-
-// findMark gives the target's mark, nil when it has none.
-func (c *copier) findMark(ctx context.Context) (*mark, error) {
-	var out *s3.HeadObjectOutput
-	err := c.retry.Do(ctx, func(int) (err error) {
-		out, err = c.to.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.to.name, Key: c.markKey()})
-		return err
-	})
-	if notFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, c.to.failed("looking for an earlier copy in", err)
-	}
-	return &mark{plan: out.Metadata["plan"], since: aws.ToTime(out.LastModified)}, nil
 }
