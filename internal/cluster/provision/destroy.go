@@ -219,7 +219,7 @@ func (w *work) askForLeftovers(ctx context.Context) (client.Client, []leftovers.
 	if err != nil {
 		return nil, nil, unfound(err)
 	}
-	found, err := leftovers.Find(ctx, cl)
+	found, err := w.p.Find(ctx, cl)
 	return cl, found, unfound(err)
 }
 

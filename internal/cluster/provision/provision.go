@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cluster/provision/leftovers"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -45,6 +46,8 @@ type Options struct {
 	// Holder is who works, as USER@HOST.
 	Holder string
 	Clock  func() time.Time
+	// Find says what a cluster made outside; leftovers.Find if nil.
+	Find func(context.Context, client.Reader) ([]leftovers.Leftover, error)
 	// Reached is told of every point at which a crash would hurt, see
 	// CrashPoints; may be nil.
 	Reached func(point string)
@@ -57,6 +60,9 @@ type Provisioner struct{ Options }
 func New(opts Options) *Provisioner {
 	if opts.Reached == nil {
 		opts.Reached = func(string) {}
+	}
+	if opts.Find == nil {
+		opts.Find = leftovers.Find
 	}
 	return &Provisioner{opts}
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
+	"github.com/landfall-dev/landfall/internal/cluster/provision/leftovers"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube/kubetest"
@@ -132,7 +133,11 @@ func (s *scene) provisioner(t *testing.T, reached func(string)) *provision.Provi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return provision.New(provision.Options{Client: s.client, Tool: tool, Hub: hub, Dir: s.state, Holder: "root@" + host, Clock: time.Now, Reached: reached})
+	return provision.New(provision.Options{
+		Client: s.client, Tool: tool, Hub: hub, Dir: s.state, Holder: "root@" + host, Clock: time.Now, Reached: reached,
+		// What is outside of the cluster for tests is other tests'.
+		Find: func(context.Context, client.Reader) ([]leftovers.Leftover, error) { return nil, nil },
+	})
 }
 
 var applyOptions = provision.ApplyOptions{Wait: time.Minute}
