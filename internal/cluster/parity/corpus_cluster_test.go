@@ -164,7 +164,7 @@ func (w *whole) change(u *unstructured.Unstructured) place {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b place) int { return len(b) - len(a) })
-	for _, at := range append(candidates[:min(25, len(candidates))], place{"metadata", "labels", "changed"}) {
+	for _, at := range append(candidates[:min(10, len(candidates))], place{"metadata", "labels", "changed"}) {
 		other := changed(u, at)
 		if at[0] == "metadata" {
 			other = u.DeepCopy()
