@@ -335,5 +335,9 @@ func (p *planning) first(a, b *unstructured.Unstructured) string {
 	if b == nil {
 		return "it belongs to the target"
 	}
-	return Differences(a, b)[0].String()
+	d := Differences(a, b)[0]
+	if a.GroupVersionKind().GroupKind() == secretKind {
+		return d.Path // what is in Secrets is shown to nobody
+	}
+	return d.String()
 }

@@ -23,7 +23,7 @@ type special struct {
 var specials = map[schema.GroupKind]special{
 	serviceKind:                       {"`spec.clusterIP`, but not None; `nodePort` and `healthCheckNodePort`, unless somebody chose them (managed fields tell); `externalIPs` of a LoadBalancer", service},
 	podKind:                           {"the volume of the token and its mounts; the tolerations of 300 s that every pod gets; ephemeral containers", pod},
-	kind("", "Secret"):                {"`data` of a token that somebody asked for: the target fills in its own", secret},
+	secretKind:                        {"`data` of a token that somebody asked for: the target fills in its own", secret},
 	kind("", "PersistentVolumeClaim"): {"`spec.volumeName` where the volume was made for the claim", claim},
 	kind("", "PersistentVolume"):      {"stays where it was made for a claim", volume},
 	kind("batch", "Job"):              {"`spec.selector` and the labels of the template that come with it, unless `manualSelector`; stays once it has ended", job},

@@ -124,6 +124,7 @@ var (
 	serviceKind   = kind("", "Service")
 	namespaceKind = kind("", "Namespace")
 	podKind       = kind("", "Pod")
+	secretKind    = kind("", "Secret")
 	cronJobKind   = kind("batch", "CronJob")
 	definition    = kind("apiextensions.k8s.io", "CustomResourceDefinition")
 )

@@ -178,6 +178,28 @@ func TestTransferRefusesConflicts(t *testing.T) {
 	}
 }
 
+// A conflict of Secrets says where they differ, and not what they hold.
+func TestSecretsAreNotShown(t *testing.T) {
+	s := newScene(t, "{apiVersion: v1, kind: Secret, metadata: {name: login}, stringData: {password: one-secret}}")
+	for _, text := range []string{
+		"{apiVersion: v1, kind: Namespace, metadata: {name: " + s.to + "}}",
+		"{apiVersion: v1, kind: Secret, metadata: {name: login, namespace: " + s.to + "}, stringData: {password: another}}",
+	} {
+		if err := s.c.Create(t.Context(), kubetest.Object(t, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, item := range s.plan().Items {
+		if item.Action == Conflict && item.Key.Kind == secretKind {
+			if item.Reason != "is there already, and differs: data.password" {
+				t.Errorf("it %s", item.Reason)
+			}
+			return
+		}
+	}
+	t.Error("there is no conflict")
+}
+
 // What the target refuses is named, and nothing else is written.
 func TestARefusedObjectStopsAllWriting(t *testing.T) {
 	s := newScene(t, shop)
