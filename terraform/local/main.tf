@@ -9,7 +9,33 @@ locals {
   kubeconfig = "${var.state_dir}/${var.name}/kubeconfig"
 }
 
+# Removes the cluster. It is made before it: of a resource whose creation was
+# broken off Terraform runs nothing when it destroys it.
+resource "terraform_data" "removal" {
+  input = {
+    name      = var.name
+    state_dir = var.state_dir
+  }
+
+  triggers_replace = {
+    name      = var.name
+    state_dir = var.state_dir
+  }
+
+  provisioner "local-exec" {
+    when        = destroy
+    interpreter = ["/bin/sh", "-eu", "${path.module}/cluster.sh"]
+    command     = "delete"
+    environment = {
+      NAME      = self.output.name
+      STATE_DIR = self.output.state_dir
+    }
+  }
+}
+
 resource "terraform_data" "cluster" {
+  depends_on = [terraform_data.removal]
+
   input = {
     name       = var.name
     state_dir  = var.state_dir
@@ -41,6 +67,7 @@ resource "terraform_data" "cluster" {
     }
   }
 
+  # One that is made anew is removed before.
   provisioner "local-exec" {
     when        = destroy
     interpreter = ["/bin/sh", "-eu", "${path.module}/cluster.sh"]
