@@ -42,7 +42,7 @@ has its old side there. ` + "`landfall cluster remove`" + ` only forgets a clust
 		},
 	}
 	flags.approval.addTo(cmd.Flags(), 0)
-	cmd.Flags().BoolVar(&flags.force, "force", false, "although the cluster does not answer; what it made outside stays")
+	cmd.Flags().BoolVar(&flags.force, "force", false, "although the cluster does not answer, or an apply was killed; what is not known of stays")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	cmd.Flags().DurationVar(&flags.patience, "patience", leftoverPatience, "how long what the cluster made outside may take to go")
 	return cmd

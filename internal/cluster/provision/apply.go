@@ -148,7 +148,9 @@ func (p *Provisioner) opened(ctx context.Context, name string, lock *lease, repo
 	}
 	w := &work{p: p, cluster: cluster, run: run, lock: lock, reporter: reporter}
 	p.Reached(pointPrepared)
-	err = w.unlocked(ctx, func() error { return w.recover(ctx) })
+	if err = w.releaseState(ctx); err == nil {
+		err = w.recover(ctx)
+	}
 	if err == nil {
 		err = do(ctx, w)
 	}
@@ -164,20 +166,18 @@ func (w *work) recover(ctx context.Context) error {
 	return err
 }
 
-// unlocked does something that takes the backend's lock. A lock that a dead
-// Landfall's Terraform left there is released first: its holder is the one that
-// our own lock was taken over from.
-func (w *work) unlocked(ctx context.Context, do func() error) error {
-	err := do()
-	var locked *terraform.StateLocked
-	if !errors.As(err, &locked) || !w.leftByTheDead(locked) {
+// releaseState releases the lock of the state that a dead Landfall's Terraform
+// left: its holder is the one that our own lock was taken over from.
+func (w *work) releaseState(ctx context.Context) error {
+	if w.lock.previous == nil {
+		return nil
+	}
+	locked, err := w.run.Locked(ctx)
+	if err != nil || locked == nil || !w.leftByTheDead(locked) {
 		return err
 	}
 	w.reporter.Note("releasing the lock of the state, left by %s", locked.Who)
-	if err := w.run.Unlock(ctx, locked.ID); err != nil {
-		return err
-	}
-	return do()
+	return w.run.Unlock(ctx, locked.ID)
 }
 
 // leftByTheDead compares USER@HOST of both locks.
@@ -187,11 +187,7 @@ func (w *work) leftByTheDead(locked *terraform.StateLocked) bool {
 
 // plan makes a new plan and notes it.
 func (w *work) plan(ctx context.Context, opts terraform.PlanOptions) (plan *terraform.Plan, planned *Planned, err error) {
-	err = w.unlocked(ctx, func() (err error) {
-		plan, err = w.run.Plan(ctx, opts)
-		return err
-	})
-	if err != nil {
+	if plan, err = w.run.Plan(ctx, opts); err != nil {
 		return nil, nil, err
 	}
 	digest, err := inputs(w.cluster.Spec.Terraform)
@@ -270,7 +266,7 @@ func (w *work) carryOut(ctx context.Context, plan []byte, phase v1alpha1.Terrafo
 		return err
 	}
 	w.p.Reached(pointStarted)
-	if err := w.unlocked(ctx, func() error { return w.run.Apply(ctx, plan) }); err != nil {
+	if err := w.run.Apply(ctx, plan); err != nil {
 		return w.failed(ctx, err)
 	}
 	w.p.Reached(pointApplied)

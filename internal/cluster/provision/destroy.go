@@ -32,8 +32,8 @@ type Destruction struct {
 
 // DestroyOptions choose how a cluster is destroyed.
 type DestroyOptions struct {
-	// Force destroys although the cluster does not answer: what it made outside
-	// stays.
+	// Force destroys although the cluster does not answer, or an apply was killed:
+	// what it made outside, or what that apply began, may stay.
 	Force bool
 	// DryRun only shows.
 	DryRun bool
@@ -65,6 +65,9 @@ func (p *Provisioner) Destroy(ctx context.Context, name string, opts DestroyOpti
 
 func (w *work) destroy(ctx context.Context, opts DestroyOptions) error {
 	d := &Destruction{}
+	if err := w.allKnown(opts.Force); err != nil {
+		return err
+	}
 	cluster, err := w.findLeftovers(ctx, d, opts.Force)
 	if err != nil {
 		return err
@@ -97,6 +100,17 @@ func (w *work) destroy(ctx context.Context, opts DestroyOptions) error {
 	}
 	w.p.Reached(pointDestroyed)
 	return w.forget(ctx)
+}
+
+// allKnown refuses after an apply that was killed: Terraform may have begun what
+// it had no time to write into its state, and would not destroy that.
+func (w *work) allKnown(force bool) error {
+	status := w.cluster.Status.Terraform
+	if force || status == nil || status.Phase != v1alpha1.TerraformApplying {
+		return nil
+	}
+	return fault.New(fault.Refused, "Let it end first: `landfall cluster apply "+w.cluster.Name+"`. With --force, what it began may stay.",
+		"destroying cluster %s: an apply was killed, and the state may not have all that it began", w.cluster.Name)
 }
 
 // unused refuses while environments run on the cluster, or one that moved away

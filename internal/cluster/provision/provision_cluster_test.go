@@ -339,6 +339,9 @@ func TestKilledWhileTerraformApplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed(t, cmd)
+	if err := s.provisioner(t, nil).Destroy(t.Context(), s.name, provision.DestroyOptions{Patience: time.Minute}, progress.Discard); fault.ClassOf(err) != fault.Refused {
+		t.Errorf("destroyed although the state may not know everything: %v", err)
+	}
 	cluster := s.cluster(t)
 	cluster.Spec.Terraform.Variables["seconds"] = apiextensionsv1.JSON{Raw: []byte("0")}
 	if err := s.client.Update(t.Context(), cluster); err != nil {
