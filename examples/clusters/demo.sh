@@ -56,11 +56,12 @@ printf 'backend shop\n\tbalance roundrobin\n\tserver blue %s:80 check\n' "$blue"
 touch "$work/server-state"
 haproxy -W -S "$work/master.sock,mode,600" -f "$work/haproxy.cfg" -f "$work/conf.d" &
 balancer=$!
-sleep 2
+until [ -S "$work/admin.sock" ]; do sleep 0.2; done
 run landfall watchdog configure --backend shop --old "blue=$blue:80" --new "green=$green:80" \
 	--old-name blue --new-name green --check / --check-host shop.example \
 	--config "$work/haproxy.cfg" --config "$work/conf.d" --file "$work/conf.d/shop.cfg" \
 	--haproxy "unix://$work/admin.sock" --master "unix://$work/master.sock" --server-state "$work/server-state"
+until curl -sf -o /dev/null -H "Host: shop.example" "http://127.0.0.1:$visit/"; do sleep 0.5; done
 landfall load "http://shop.example:$visit" --address 127.0.0.1 --rate 50 --step 0 -o json > "$work/load.json" 2>/dev/null &
 visitors=$!
 
