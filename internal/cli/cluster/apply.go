@@ -93,7 +93,7 @@ func applyCluster(ctx context.Context, c *command.Context, name, verb string, op
 	if err != nil {
 		return err
 	}
-	opts.Wait = approved.wait
+	opts.Wait = approved.patience()
 	opts.Approve = func(ctx context.Context, planned *provision.Planned) error {
 		return consent(ctx, c, approved.yes, fmt.Sprintf("%s cluster %s?", verb, name), func(w io.Writer) error {
 			return showPlanned(w, planned, c.Color(c.Err))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,14 +62,26 @@ type createFlags struct {
 
 // approval is given beforehand, or asked for.
 type approval struct {
-	yes  bool
-	wait time.Duration
+	yes, wait bool
+	timeout   time.Duration
 }
 
-func (a *approval) addTo(f *pflag.FlagSet, wait time.Duration) {
-	f.BoolVar(&a.yes, "yes", false, "do not ask")
-	if wait > 0 {
-		f.DurationVar(&a.wait, "wait", wait, "how long the cluster may take until it answers; 0 does not wait")
+// patience is how long the cluster may take until it answers; 0 does not wait.
+func (a *approval) patience() time.Duration {
+	switch {
+	case !a.wait:
+		return 0
+	case a.timeout == 0:
+		return math.MaxInt64
+	}
+	return a.timeout
+}
+
+func (a *approval) addTo(f *pflag.FlagSet, timeout time.Duration) {
+	f.BoolVarP(&a.yes, "yes", "y", false, "do not ask")
+	if timeout > 0 {
+		f.BoolVar(&a.wait, "wait", true, "wait until the cluster answers")
+		f.DurationVar(&a.timeout, "timeout", timeout, "how long to wait; 0 for ever")
 	}
 }
 

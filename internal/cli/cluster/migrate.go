@@ -69,7 +69,7 @@ you to decide.`,
 	f.StringSliceVar(&flags.wishes.Accept, "accept", nil, "`checks` of the preflight that are not made (landfall cluster preflight names them), or routing")
 	f.StringVar(&flags.ignore, "ignore", "", "`file` with differences that are meant, as for landfall parity")
 	f.BoolVar(&flags.wishes.Replace, "replace", false, "overwrite what is on TO under the same names and differs")
-	f.BoolVar(&flags.wishes.Yes, "yes", false, "approve steps of migrations and let go of FROM without a question")
+	f.BoolVarP(&flags.wishes.Yes, "yes", "y", false, "approve steps of migrations and let go of FROM without a question")
 	f.BoolVar(&flags.wishes.Destroy, "destroy", false, "destroy FROM at the end, if Terraform made it")
 	f.BoolVar(&flags.undo, "undo", false, "return all traffic and all environments to FROM")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "show what each step would do, and change nothing")

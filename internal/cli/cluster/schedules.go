@@ -43,7 +43,7 @@ With FROM and TO exchanged the schedules go back.
 	f.StringSliceVarP(&flags.Namespaces, "namespace", "n", nil, "only those in these `namespaces` of TO (repeatable)")
 	f.BoolVar(&flags.gone, "gone", false, "FROM does not exist any more: nothing of it is asked")
 	f.BoolVar(&flags.DryRun, "dry-run", false, "show which, and change nothing")
-	f.BoolVar(&flags.yes, "yes", false, "do not ask")
+	f.BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 

@@ -67,7 +67,7 @@ there under these names, or a kind is missing.`,
 	f.BoolVar(&flags.execution.DropUnknown, "drop-unknown-fields", false, "write objects without the fields that TO does not know, instead of refusing them")
 	f.BoolVar(&flags.execution.DryRun, "dry-run", false, "let TO check everything, and change nothing")
 	f.StringVar(&flags.velero, "velero", veleroAuto, "`who` carries: auto, always or never Velero")
-	f.BoolVar(&flags.yes, "yes", false, "do not ask")
+	f.BoolVarP(&flags.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
