@@ -3,8 +3,10 @@ package provision
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -175,6 +177,9 @@ func (p *Provisioner) await(ctx context.Context, cluster *v1alpha1.Cluster, time
 	if err == nil {
 		err = answers(ctx, config, timeout, step)
 	}
+	if err == nil {
+		err = nodesReady(ctx, config, timeout, step)
+	}
 	if err != nil {
 		step.Fail(err)
 		return fault.New(fault.Failed, "Look at the cluster; `landfall cluster apply "+cluster.Name+"` waits again.", "waiting for cluster %s: %w", cluster.Name, err)
@@ -203,4 +208,49 @@ func answers(ctx context.Context, config *rest.Config, timeout time.Duration, st
 		return fmt.Errorf("no answer within %s: %w", timeout, last)
 	}
 	return err
+}
+
+// nodesReady waits until there is a node, and pods are let onto all there are.
+func nodesReady(ctx context.Context, config *rest.Config, timeout time.Duration, step progress.Step) error {
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	last := errors.New("no node has joined")
+	err = wait.PollUntilContextTimeout(ctx, time.Second, timeout, true, func(ctx context.Context) (bool, error) {
+		nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			last = err
+			return false, nil
+		}
+		last = notReady(nodes.Items)
+		if last != nil {
+			step.Update("%v", last)
+		}
+		return last == nil, nil
+	})
+	if err != nil && last != nil && ctx.Err() == nil {
+		return fmt.Errorf("not ready within %s: %w", timeout, last)
+	}
+	return err
+}
+
+// notReady says which node keeps pods away because it is not ready, or that
+// there is none.
+func notReady(nodes []corev1.Node) error {
+	if len(nodes) == 0 {
+		return errors.New("no node has joined")
+	}
+	for _, node := range nodes {
+		// The taint goes a moment after the condition says ready.
+		if slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady }) {
+			return fmt.Errorf("node %s is not ready", node.Name)
+		}
+		if !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		}) {
+			return fmt.Errorf("node %s is not ready", node.Name)
+		}
+	}
+	return nil
 }
