@@ -166,8 +166,8 @@ func startMySQL(ctx context.Context, dir string) (*mysqlServer, error) {
 		return nil, err
 	}
 	s := &mysqlServer{dir: dir, port: port}
-	s.cmd = exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+dir, "--port="+port, "--bind-address=127.0.0.1",
-		"--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"), "--innodb-buffer-pool-size=1G", "--local-infile=1") //nolint:noctx // it ends with the bench
+	s.cmd = exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+dir, "--port="+port, "--bind-address=127.0.0.1", //nolint:noctx // it ends with the bench
+		"--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p"), "--innodb-buffer-pool-size=1G", "--local-infile=1")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func probe(ctx context.Context, port string, server *os.Process) (longest stops,
 	if err != nil {
 		return longest, fmt.Errorf("probing port %s: %w", port, err)
 	}
-	defer unix.Close(conn)
+	defer func() { _ = unix.Close(conn) }() // it was only read
 	answer := make([]byte, 64)
 	for ctx.Err() == nil {
 		began, worked := time.Now(), workOf(server)

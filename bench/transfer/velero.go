@@ -162,7 +162,7 @@ func rateOf(ctx context.Context, c *cluster.Cluster, velero string) (float64, er
 	}
 	s := restore.Status
 	if s.Phase != "Completed" || s.Progress.ItemsRestored < veleroNamespaces*perNamespace {
-		return 0, fmt.Errorf("Velero's restore is %s after %d objects", s.Phase, s.Progress.ItemsRestored)
+		return 0, fmt.Errorf("restore by Velero is %s after %d objects", s.Phase, s.Progress.ItemsRestored)
 	}
 	return float64(s.Progress.ItemsRestored) / s.CompletionTimestamp.Sub(s.StartTimestamp).Seconds(), nil
 }

@@ -46,7 +46,7 @@ func parse(path string, content []byte) (*document, error) {
 		root = &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{{Kind: yaml.MappingNode}}}
 	case err != nil:
 		return nil, notOne(path, err)
-	case decoder.Decode(&yaml.Node{}) != io.EOF:
+	case !errors.Is(decoder.Decode(&yaml.Node{}), io.EOF):
 		return nil, notOne(path, errors.New("it has more than one document"))
 	}
 	d := &document{path: path, root: root}

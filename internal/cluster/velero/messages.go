@@ -117,7 +117,7 @@ func (r *run) results(ctx context.Context, c *transfer.Cluster, kind, name strin
 		return url != "", nil
 	})
 	if err != nil {
-		return nil, errors.New("Velero gave no URL to read them at")
+		return nil, errors.New("no URL to read them at came from Velero")
 	}
 	return read(ctx, url)
 }

@@ -111,7 +111,7 @@ func (l *listing) request(ctx context.Context, token string) (answer *listed, er
 		query.Set("start-after", l.bucket.prefix+l.after)
 	}
 	err = l.retry.Do(ctx, func(int) error {
-		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query})
+		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query}) //nolint:bodyclose // text has closed it
 		if err != nil {
 			return err
 		}

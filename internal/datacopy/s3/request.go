@@ -163,7 +163,7 @@ func readReply(text []byte) (*reply, error) {
 
 // ask sends a request and reads the answer.
 func (r *requests) ask(ctx context.Context, ask request) (*reply, error) {
-	text, answer, err := r.text(ctx, ask)
+	text, answer, err := r.text(ctx, ask) //nolint:bodyclose // text has closed it
 	if err != nil {
 		return nil, err
 	}

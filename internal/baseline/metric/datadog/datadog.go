@@ -197,7 +197,7 @@ func (a *Account) ask(ctx context.Context, kind string, request func(context.Con
 	ctx = context.WithValue(ctx, datadog.ContextAPIKeys, map[string]datadog.APIKey{
 		"apiKeyAuth": {Key: a.config.APIKey}, "appKeyAuth": {Key: a.config.AppKey},
 	})
-	response, err := request(ctx)
+	response, err := request(ctx) //nolint:bodyclose // the library has read and closed it
 	a.learn(kind, response)
 	if err == nil {
 		return nil
