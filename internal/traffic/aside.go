@@ -7,7 +7,7 @@ import (
 )
 
 // attention is what guards are to know about the migration: whether they are
-// asked.
+// asked, and when a weight has come into effect.
 type attention struct {
 	mu      sync.Mutex
 	p       Progress
@@ -19,7 +19,7 @@ func newAttention() *attention { return &attention{changed: make(chan struct{})}
 func (a *attention) set(p Progress) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.p.Phase != p.Phase || a.p.Wanted != p.Wanted {
+	if a.p.Phase != p.Phase || a.p.Wanted != p.Wanted || !a.p.SettledAt.Equal(p.SettledAt) {
 		close(a.changed)
 		a.changed = make(chan struct{})
 	}
@@ -38,6 +38,27 @@ func (a *attention) await(ctx context.Context, asked func(Progress) bool) bool {
 		select {
 		case <-ctx.Done():
 			return false
+		case <-changed:
+		}
+	}
+}
+
+// rest waits until it is time for the next reading: at the moment given, or as
+// soon as a weight has settled at another moment than the one known. It gives
+// the moment of the newest.
+func (a *attention) rest(ctx context.Context, until <-chan time.Time, known time.Time) (time.Time, bool) {
+	for {
+		a.mu.Lock()
+		settled, changed := a.p.SettledAt, a.changed
+		a.mu.Unlock()
+		if !settled.IsZero() && !settled.Equal(known) {
+			return settled, true
+		}
+		select {
+		case <-ctx.Done():
+			return known, false
+		case <-until:
+			return known, true
 		case <-changed:
 		}
 	}
@@ -64,10 +85,13 @@ func (p Progress) watched() bool {
 // counted: the requests of both sides are worth recording.
 func (p Progress) counted() bool { return p.watched() || p.Phase == Reverting || p.Phase == Reverted }
 
-// readGuard reads a guard again and again, for as long as it is asked.
+// readGuard reads a guard again and again, for as long as it is asked: at its
+// interval, and once more as soon as a weight has settled, since no weight goes
+// up before every guard was read at the one before it.
 func (r *run) readGuard(ctx context.Context, guard Guard, rule GuardRule) {
 	every, timeout := r.d.every(rule), r.d.readTimeout(rule)
 	var underWay chan Reading
+	var settled time.Time
 	for r.attention.await(ctx, func(p Progress) bool { return p.asks(rule) }) {
 		next := time.After(every)
 		if underWay == nil {
@@ -89,7 +113,8 @@ func (r *run) readGuard(ctx context.Context, guard Guard, rule GuardRule) {
 		case <-ctx.Done():
 			return
 		}
-		if !sleep(ctx, next) {
+		var goOn bool
+		if settled, goOn = r.attention.rest(ctx, next, settled); !goOn {
 			return
 		}
 	}

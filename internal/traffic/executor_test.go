@@ -76,6 +76,24 @@ func TestACleanRunCompletes(t *testing.T) {
 	})
 }
 
+// A guard that is read seldom is read as soon as a weight has come into effect,
+// so that steps take no longer than they are held.
+func TestASlowGuardIsReadWhenAWeightSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := shop()
+		d.Guards[0].Every = time.Minute
+		r := newRig(d)
+		began := time.Now()
+		p, err := r.Run(t.Context())
+		if err != nil || p.Phase != Completed {
+			t.Fatalf("it is %s (%v), want Completed", p.Phase, err)
+		}
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("three holds of 5s took %s", took)
+		}
+	})
+}
+
 func TestAFailingGuardReturnsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(shop())
