@@ -5,7 +5,7 @@
 set -eu -o pipefail
 
 packages=(containerd runc containernetworking-plugins iptables iproute2 ipset conntrack ca-certificates curl
-	mmdebstrap openssh-client haproxy "$@")
+	mmdebstrap openssh-client haproxy jq "$@")
 
 missing=()
 for package in "${packages[@]}"; do

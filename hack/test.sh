@@ -13,7 +13,7 @@ export LANDFALL_LOCAL_DIR=$work/clusters LANDFALL_LOCALKUBE=$PWD/bin/localkube
 export PATH=$PWD/bin:$PATH
 
 tidy() {
-	for cluster in integration integration-2 e2e local; do
+	for cluster in integration integration-2 e2e local green blue e2e-hub; do
 		bin/localkube delete "$cluster" >/dev/null 2>&1 || true
 	done
 	bin/landfall local legacy delete --base >/dev/null 2>&1 || true

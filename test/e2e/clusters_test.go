@@ -1,0 +1,72 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestReplaceACluster runs the example as people do: blue is replaced by green
+// while visitors shop. No request is lost, and nothing is left of blue.
+func TestReplaceACluster(t *testing.T) {
+	if _, err := exec.LookPath("terraform"); err != nil {
+		if _, err := exec.LookPath("tofu"); err != nil {
+			t.Skip("neither terraform nor tofu is here: make tofu")
+		}
+	}
+	front, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	visits, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	kubeconfig := filepath.Join(work, "kubeconfig")
+	t.Cleanup(func() {
+		for _, cluster := range []string{"green", "blue", "e2e-hub"} {
+			if out, code := command("landfall", "local", "delete", cluster); code != 0 {
+				t.Errorf("deleting %s: %s", cluster, out)
+			}
+		}
+	})
+	example := exec.CommandContext(t.Context(), filepath.Join(platform.root, "examples/clusters/demo.sh"))
+	example.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HUB=e2e-hub", "PORT="+front, "VISIT_PORT="+visits, "WORK="+filepath.Join(work, "demo"))
+	began := time.Now()
+	out, err := example.CombinedOutput()
+	t.Logf("the example took %s", time.Since(began).Round(time.Second))
+	if err != nil {
+		t.Fatalf("%v; it said:\n%s", err, out)
+	}
+
+	visitors := loadResult(t, filepath.Join(work, "demo/load.json"))
+	if visitors.Requests < 500 || visitors.Answered != visitors.Requests || visitors.Errors != 0 || visitors.Lost != 0 {
+		t.Errorf("visitors met %+v, want every request answered", visitors)
+	}
+	left := query[[]struct{ Name string }](t, "local", "list")
+	for _, cluster := range left {
+		if cluster.Name == "blue" {
+			t.Error("blue is still there")
+		}
+	}
+}
+
+// visits are what `landfall load` counted.
+type visits struct{ Requests, Answered, Errors, Lost int }
+
+func loadResult(t *testing.T, path string) visits {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct{ Total visits }
+	if err := json.Unmarshal(text, &said); err != nil {
+		t.Fatalf("reading %s: %v", path, err)
+	}
+	return said.Total
+}
