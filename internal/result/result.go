@@ -109,18 +109,26 @@ func (c Counts) Answer() Answer {
 
 // String names what there is, the worst news first: "1 fails, 12 hold".
 func (c Counts) String() string {
+	return Amounts(Amount{c.Fails, "fails", "fail"}, Amount{c.Unknown, "unknown", "unknown"}, Amount{c.Holds, "holds", "hold"})
+}
+
+// Amount is how many there are, and what to say of one and of more.
+type Amount struct {
+	N         int
+	One, More string
+}
+
+// Amounts lists what a comparison came to; of what there is none it says nothing.
+func Amounts(of ...Amount) string {
 	var parts []string
-	add := func(n int, one, more string) {
+	for _, a := range of {
 		switch {
-		case n == 1:
-			parts = append(parts, "1 "+one)
-		case n > 1:
-			parts = append(parts, fmt.Sprintf("%d %s", n, more))
+		case a.N == 1:
+			parts = append(parts, "1 "+a.One)
+		case a.N > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", a.N, a.More))
 		}
 	}
-	add(c.Fails, "fails", "fail")
-	add(c.Unknown, "unknown", "unknown")
-	add(c.Holds, "holds", "hold")
 	if len(parts) == 0 {
 		return "nothing was compared"
 	}

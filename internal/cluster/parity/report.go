@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -155,28 +154,17 @@ func (r *Report) Summary() string {
 	if r.Answer == result.Holds {
 		return fmt.Sprintf("%s and %s are equal", counted(sum.Equal+sum.Ignored, "object"), counted(len(r.Workloads), "workload"))
 	}
-	var parts []string
-	add := func(n int, one, more string) {
-		switch {
-		case n == 1:
-			parts = append(parts, "1 "+one)
-		case n > 1:
-			parts = append(parts, fmt.Sprintf("%d %s", n, more))
-		}
-	}
-	add(sum.Different, "object differs", "objects differ")
-	add(sum.Missing, "is missing", "are missing")
-	add(sum.Extra, "is only in the target", "are only in the target")
-	add(sum.Unknown, "object is unknown", "objects are unknown")
-	add(r.workloads(result.Fails), "workload does not run alike", "workloads do not run alike")
-	add(r.workloads(result.Unknown), "workload is unknown", "workloads are unknown")
-	add(r.checks(result.Fails), "check fails in the target", "checks fail in the target")
-	add(r.checks(result.Unknown), "check is unknown", "checks are unknown")
-	add(len(r.Unknown), "part could not be read", "parts could not be read")
-	if len(parts) == 0 {
-		return "nothing was compared"
-	}
-	return strings.Join(parts, ", ")
+	return result.Amounts(
+		result.Amount{N: sum.Different, One: "object differs", More: "objects differ"},
+		result.Amount{N: sum.Missing, One: "is missing", More: "are missing"},
+		result.Amount{N: sum.Extra, One: "is only in the target", More: "are only in the target"},
+		result.Amount{N: sum.Unknown, One: "object is unknown", More: "objects are unknown"},
+		result.Amount{N: r.workloads(result.Fails), One: "workload does not run alike", More: "workloads do not run alike"},
+		result.Amount{N: r.workloads(result.Unknown), One: "workload is unknown", More: "workloads are unknown"},
+		result.Amount{N: r.checks(result.Fails), One: "check fails in the target", More: "checks fail in the target"},
+		result.Amount{N: r.checks(result.Unknown), One: "check is unknown", More: "checks are unknown"},
+		result.Amount{N: len(r.Unknown), One: "part could not be read", More: "parts could not be read"},
+	)
 }
 
 func counted(n int, thing string) string {
