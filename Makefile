@@ -84,7 +84,7 @@ bench-data: build ## Data copies against mysqldump, mydumper, MIGRATE, RDB, rclo
 	go run ./bench/data $(ARGS)
 
 bench-transfer: build ## 10,000 objects from cluster to cluster, their parity, against Velero
-	go run ./bench/transfer
+	go run ./bench/transfer $(ARGS)
 
 ##### Tidy
 
