@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,10 +120,19 @@ func definition(ctx context.Context, c *command.Context, env *v1alpha1.Environme
 }
 
 func runChecks(ctx context.Context, c *command.Context, env *v1alpha1.Environment, d *baseline.Definition) ([]result.Result, error) {
-	options := check.Options{Now: c.Clock}
+	options := check.Options{Addresses: map[string]string{}, Now: c.Clock}
 	var err error
 	if options.URL, err = d.URL(env); err != nil {
 		return nil, err
+	}
+	door, err := frontDoor(ctx, c, env)
+	if err != nil {
+		return nil, err
+	}
+	for host := range baseline.Hosts(env) {
+		if door != "" {
+			options.Addresses[host] = door
+		}
 	}
 	if options.Getenv, err = secrets(ctx, c, env.Namespace, d.Secret); err != nil {
 		return nil, err
@@ -134,6 +146,25 @@ func runChecks(ctx context.Context, c *command.Context, env *v1alpha1.Environmen
 	report := runner.Run(ctx)
 	step.Done("%s", report.Counts())
 	return report.Results, ctx.Err()
+}
+
+// frontDoor is where environments of a local cluster answer on this machine,
+// whatever their names, www.shop.example too; "" where DNS says.
+func frontDoor(ctx context.Context, c *command.Context, env *v1alpha1.Environment) (string, error) {
+	cl, err := c.Client()
+	if err != nil {
+		return "", err
+	}
+	name := environment.Cluster(env)
+	cluster := &v1alpha1.Cluster{}
+	if err := cl.Get(ctx, client.ObjectKey{Name: name}, cluster); err != nil {
+		return "", command.Explain(fmt.Errorf("reading cluster %s: %w", name, err))
+	}
+	routing := cluster.Spec.Routing
+	if routing == nil || routing.Port == nil || routing.Domain != "localhost" && !strings.HasSuffix(routing.Domain, ".localhost") {
+		return "", nil
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(*routing.Port))), nil
 }
 
 // secrets come from the baseline's Secret, else from the environment of the
