@@ -78,7 +78,9 @@ func attempt(ctx context.Context, c *command.Context, name string, number int64,
 			phase = migration.Phase(m)
 		}
 		complete := err == nil && (kept.Attempt != migration.Attempt(m) || kept.Progress.Phase == phase)
-		if complete || !phase.Rests() || c.Clock().Sub(began) > patience {
+		// Only of the last attempt may there be evidence that is still to come.
+		never := err != nil && m != nil && number != 0 && number != migration.Attempt(m)
+		if complete || never || !phase.Rests() || c.Clock().Sub(began) > patience {
 			return m, kept, all, err
 		}
 		select {
@@ -112,7 +114,7 @@ func attemptNow(ctx context.Context, c *command.Context, name string, number int
 			return m, kept, all, nil
 		}
 	}
-	return nil, migration.Kept{}, nil, fault.New(fault.NotFound, fmt.Sprintf("There are attempts %d to %d.", all[0].Attempt, all[len(all)-1].Attempt), "migration %s has no evidence of attempt %d", name, number)
+	return m, migration.Kept{}, nil, fault.New(fault.NotFound, fmt.Sprintf("There are attempts %d to %d.", all[0].Attempt, all[len(all)-1].Attempt), "migration %s has no evidence of attempt %d", name, number)
 }
 
 // tell writes the events that people want to read of.
