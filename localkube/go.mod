@@ -21,6 +21,7 @@ require (
 	go4.org/netipx v0.0.0-20260823151212-3075585bcbeb
 	golang.org/x/sync v0.17.0
 	golang.org/x/sys v0.36.0
+	gotest.tools/v3 v3.5.2
 	k8s.io/api v0.34.4
 	k8s.io/apimachinery v0.34.4
 	k8s.io/apiserver v0.34.4

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -48,7 +50,7 @@ func TestBadInput(t *testing.T) {
 			fmt.Fprintf(&out, "  → %s\n", hint)
 		}
 	}
-	golden(t, "testdata/bad/want.txt", out.Bytes())
+	golden.Assert(t, out.String(), "bad/want.txt")
 }
 
 // read does with a file what the command line and the controller do: the first

@@ -5,14 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
@@ -21,8 +20,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/environment/chart"
 	"github.com/landfall-dev/landfall/internal/environment/pack"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestRenderStories renders each folder of testdata that has a want.yaml: what a
 // team writes (the other YAML files) and what becomes of it.
@@ -40,7 +37,7 @@ func TestRenderStories(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.Pin(pins(d.Images()))
-			golden(t, filepath.Join(dir, "want.yaml"), tell(t, d))
+			golden.Assert(t, string(tell(t, d)), filepath.Join(strings.TrimPrefix(dir, "testdata/"), "want.yaml"))
 		})
 	}
 }
@@ -147,23 +144,6 @@ func tell(t testing.TB, d *environment.Desired) []byte {
 		}
 	}
 	return out.Bytes()
-}
-
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (write it with -update)", err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got; rewrite it with -update):\n%s", file, diff)
-	}
 }
 
 func TestRenderIsDeterministic(t *testing.T) {

@@ -4,21 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var sample = Report{Results: []Result{
 	{Group: "package", Name: "nginx", Target: "web1", Answer: Holds, Duration: 1200 * time.Microsecond},
@@ -39,25 +35,8 @@ func TestWriters(t *testing.T) {
 			if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) }); i >= 0 {
 				t.Errorf("the output holds the control character %q", out.Bytes()[i])
 			}
-			golden(t, string(format)+".golden", out.Bytes())
+			golden.Assert(t, out.String(), string(format)+".golden")
 		})
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/result"
 )
 
@@ -256,7 +258,7 @@ func TestStories(t *testing.T) {
 				tt.before(s)
 			}
 			text := fmt.Sprintf("%s\n\n%s", tt.about, s.tell(tt.long, tt.turns...))
-			golden(t, "stories/"+tt.name+".txt", []byte(text))
+			golden.Assert(t, text, "stories/"+tt.name+".txt")
 			if s.p.Phase != tt.ends {
 				t.Errorf("it ends %s, want %s", s.p.Phase, tt.ends)
 			}

@@ -2,37 +2,11 @@ package traffic
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files anew")
-
-// golden compares with a file under testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); go test -update writes it anew:\n%s", path, diff)
-	}
-}
 
 func TestATimelineTellsStepsAndTheWayBack(t *testing.T) {
 	d := shop()
@@ -54,7 +28,7 @@ func TestATimelineTellsStepsAndTheWayBack(t *testing.T) {
 	if err := Plan(d, router).WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "timeline.txt", text.Bytes())
+	golden.Assert(t, text.String(), "timeline.txt")
 }
 
 func TestATimelineCountsEveryWait(t *testing.T) {

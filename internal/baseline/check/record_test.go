@@ -2,22 +2,19 @@ package check
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // site is a small site with what recording has to cope with.
 type site struct {
@@ -91,18 +88,7 @@ func TestRecordedChecksHold(t *testing.T) {
 	if err := recording.Document.Encode(&text); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile("testdata/recorded.yaml", text.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/recorded.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text.String()); diff != "" {
-		t.Errorf("recorded (-want +got):\n%s", diff)
-	}
+	golden.Assert(t, text.String(), "recorded.yaml")
 	doc, err := Parse(&text)
 	if err != nil {
 		t.Fatal(err)

@@ -4,20 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/capacity"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // school is a cluster with one subnet that was cut too small.
 const school = "testdata/school.yaml"
@@ -49,19 +47,7 @@ func TestCapacityOutput(t *testing.T) {
 			if tt.fits != (err == nil) || err != nil && fault.ExitCode(err) != fault.ExitNotHolding {
 				t.Errorf("exit code %d: %v", fault.ExitCode(err), err)
 			}
-			file := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), out); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			golden.Assert(t, out, name+".txt")
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -24,8 +24,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -144,19 +142,7 @@ func (s *scene) wants(code int, err error) {
 func TestStatus(t *testing.T) {
 	s := newScene(t, shop(t))
 	s.wants(fault.ExitOK, s.run("status", "shop"))
-	const file = "testdata/status.txt"
-	if *update {
-		if err := os.WriteFile(file, s.out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), s.out.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Assert(t, s.out.String(), "status.txt")
 	s.wants(fault.ExitOK, s.run("status", "shop", "-o", "json"))
 	var read v1alpha1.Migration
 	if err := json.Unmarshal(s.out.Bytes(), &read); err != nil || read.Kind != "Migration" || read.Status.Weight != "unknown" {

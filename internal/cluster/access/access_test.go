@@ -3,7 +3,6 @@ package access
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,11 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var platform = Source{Name: "https://platform:6443", Via: "platform"}
 
@@ -158,7 +156,7 @@ func TestStory(t *testing.T) {
 	step("green does not answer", false, moved, unknown)
 	step("blue is gone", false, green)
 	step("all are gone", false)
-	golden(t, "testdata/story.txt", story.String())
+	golden.Assert(t, story.String(), "story.txt")
 
 	info, err := os.Stat(file)
 	if err != nil {
@@ -166,21 +164,5 @@ func TestStory(t *testing.T) {
 	}
 	if info.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v, was 0640", info.Mode().Perm())
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }

@@ -3,19 +3,16 @@ package capacity
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
@@ -49,19 +46,7 @@ func TestStory(t *testing.T) {
 	if err := e.Encode(answer); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/school.json"
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Assert(t, got.String(), "school.json")
 }
 
 // Figures that EKS documents for some types.

@@ -2,17 +2,13 @@ package hostname
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const zoneName = "example.org"
 
@@ -94,19 +90,7 @@ func TestStories(t *testing.T) {
 			t.Errorf("%s: there is more to do afterwards: %+v", s.name, again.Steps)
 		}
 	}
-	const file = "testdata/stories.txt"
-	if *update {
-		if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(golden), text.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	golden.Assert(t, text.String(), "stories.txt")
 }
 
 // carried is what the zone has after the plan; changes that do not fit what

@@ -1,25 +1,20 @@
 package parity
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer/corpus"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // place is a field of an object.
 type place []any
@@ -166,7 +161,7 @@ func TestEveryFieldCounts(t *testing.T) {
 	if told < 900 {
 		t.Errorf("only %d fields count", told)
 	}
-	golden(t, "blind.golden", strings.Join(slices.Sorted(maps.Keys(blind)), "\n")+"\n")
+	golden.Assert(t, strings.Join(slices.Sorted(maps.Keys(blind)), "\n")+"\n", "blind.golden")
 }
 
 // within tells whether a path of a difference is at the place that was changed,
@@ -188,24 +183,4 @@ func within(path string, at place) bool {
 		}
 	}
 	return len(got) >= len(wanted)-1
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := "testdata/" + name
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(bytes.TrimSpace(want)), strings.TrimSpace(got)); diff != "" {
-		t.Error(diff)
-	}
 }

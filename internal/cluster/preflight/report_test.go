@@ -3,20 +3,18 @@ package preflight
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 	"github.com/landfall-dev/landfall/internal/result"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // A cluster with a bit of everything, as people and programs read it.
 func TestReportReads(t *testing.T) {
@@ -46,31 +44,14 @@ func TestReportReads(t *testing.T) {
 	if err := encoder.Encode(r); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "report.txt", people.Bytes())
-	golden(t, "report.json", programs.Bytes())
+	golden.Assert(t, people.String(), "report.txt")
+	golden.Assert(t, programs.String(), "report.json")
 	var page bytes.Buffer
 	if err := r.Evidence().WriteHTML(&page); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(page.Bytes(), []byte("Blocks the move")) {
 		t.Error("the evidence page does not tell what blocks")
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-update writes it):\n%s", path, diff)
 	}
 }
 

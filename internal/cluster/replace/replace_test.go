@@ -1,39 +1,18 @@
 package replace
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 func shopMigration() *v1alpha1.Migration {
 	return &v1alpha1.Migration{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "shop"}, Spec: v1alpha1.MigrationSpec{
@@ -71,7 +50,7 @@ func TestStoryOfAReplacement(t *testing.T) {
 		fmt.Fprintf(&story, "%s (%s): %s\n", s.Name, s.State, s.Message)
 	}
 	fmt.Fprintf(&story, "== in the end\n%s\n", w.state())
-	golden(t, "story.golden", story.String())
+	golden.Assert(t, story.String(), "story.golden")
 }
 
 // Killed in any step and started again, it ends where it would have ended.

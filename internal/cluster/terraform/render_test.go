@@ -2,8 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"errors"
-	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,10 +9,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestTheRootModule has what is written for Terraform: no value of a variable is
 // read as an expression, and no secret is there.
@@ -31,19 +27,7 @@ func TestTheRootModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, got := range files {
-		golden := filepath.Join("testdata", "root", name)
-		if *update {
-			if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o755), os.WriteFile(golden, got, 0o644)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
+		golden.Assert(t, string(got), filepath.Join("root", name))
 		if strings.Contains(string(got), "s3cret") {
 			t.Errorf("%s holds a secret", name)
 		}

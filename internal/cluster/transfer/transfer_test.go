@@ -3,7 +3,6 @@ package transfer
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -11,13 +10,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // sources reads the objects of testdata/source.yaml.
 func sources(t *testing.T) []*unstructured.Unstructured {
@@ -63,19 +61,7 @@ func TestWhatBecomesOfObjects(t *testing.T) {
 		}
 		fmt.Fprintf(&story, "%s\n", text)
 	}
-	const file = "testdata/portable.golden"
-	if *update {
-		if err := os.WriteFile(file, story.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), story.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Assert(t, story.String(), "portable.golden")
 }
 
 // What is portable stays so: copying a copy changes nothing more.

@@ -4,10 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func (w *world) moveTo(cluster string) {
@@ -80,7 +83,7 @@ func TestStoryOfAMove(t *testing.T) {
 	if left := w.cluster.state(); left != "" {
 		t.Errorf("left on the old cluster:\n%s", left)
 	}
-	golden(t, "move.golden", w.story.String())
+	golden.Assert(t, w.story.String(), "move.golden")
 }
 
 // A dead cluster can be left for good.
@@ -149,5 +152,40 @@ func TestMoveThatCannotArrive(t *testing.T) {
 	env = w.environment()
 	if env.Status.Left != nil || env.Status.Release != before.Status.Release || env.Status.Cluster != "local" || len(env.Status.Inventory) != len(before.Status.Inventory) {
 		t.Errorf("after turning back: %+v", env.Status)
+	}
+}
+
+// A server whose name only the management cluster knows is named at once: an
+// application would look for it until somebody read its log.
+func TestMoveAwayFromAServer(t *testing.T) {
+	for _, tt := range []struct {
+		address string
+		refused bool
+	}{
+		{"mysql://root@db.team.svc:3306", true},
+		{"mysql://root@db.team.svc.cluster.local:3306", true},
+		{"mysql://root@10.0.0.11:30036", false},
+	} {
+		t.Run(tt.address, func(t *testing.T) {
+			w := newWorld(t)
+			w.delete(&corev1.Secret{}, "team", "landfall-mysql")
+			w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "landfall-mysql"}, Data: map[string][]byte{"url": []byte(tt.address)}})
+			w.delete(&v1alpha1.Cluster{}, "", "green")
+			w.create(&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "green"}, Spec: v1alpha1.ClusterSpec{KubeconfigSecret: &v1alpha1.SecretKeyRef{Namespace: "landfall-system", Name: "green"}}})
+			w.createStaging()
+			w.run()
+			if env := w.environment(); env.Status.Phase != v1alpha1.PhaseReady {
+				t.Fatalf("on the management cluster: %s", env.Status.Phase)
+			}
+			w.moveTo("green")
+			w.run()
+			ready := meta.FindStatusCondition(w.environment().Status.Conditions, v1alpha1.ConditionReady)
+			if refused := ready.Reason == v1alpha1.ReasonStoreNotReady && strings.Contains(ready.Message, "cannot be reached from cluster green"); refused != tt.refused {
+				t.Errorf("%s: %s", ready.Reason, ready.Message)
+			}
+			if applied := len(w.green.objects) > 0; applied == tt.refused {
+				t.Errorf("on green:\n%s", w.green.state())
+			}
+		})
 	}
 }

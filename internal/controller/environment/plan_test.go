@@ -1,13 +1,12 @@
 package environment
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"gotest.tools/v3/golden"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -15,8 +14,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/kube"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
@@ -32,7 +29,7 @@ func TestPlanOfEachCause(t *testing.T) {
 			fmt.Fprintf(&story, "  %s\n", s)
 		}
 	}
-	golden(t, "plan.golden", story.String())
+	golden.Assert(t, story.String(), "plan.golden")
 }
 
 // A crash loses at most the note of one step: whatever prefix of the journal
@@ -120,23 +117,5 @@ func TestExpiry(t *testing.T) {
 	}
 	if expires, _ := expiry(&v1alpha1.Environment{}); expires != nil {
 		t.Errorf("without ttl it expires at %s", expires)
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got); look at it, then rewrite it with -update:\n%s", path, diff)
 	}
 }

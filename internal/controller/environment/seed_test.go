@@ -3,6 +3,7 @@ package environment
 import (
 	"testing"
 
+	"gotest.tools/v3/golden"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -65,7 +66,7 @@ func TestStoryOfASeed(t *testing.T) {
 	w.edit(func(env *v1alpha1.Environment) { env.Spec.Versions = map[string]string{"web": "2"} })
 	w.run()
 	w.narrate("a deploy later: nothing is copied again")
-	golden(t, "seed.golden", w.story.String())
+	golden.Assert(t, w.story.String(), "seed.golden")
 }
 
 // TestDeletingEndsTheSeed before the stores go that it writes to.

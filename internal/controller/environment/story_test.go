@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/kube"
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +54,7 @@ func TestStoryOfAnEnvironment(t *testing.T) {
 	w.cluster.blockers = []kube.Blocker{{Object: refs(1)[0], Message: "waits for finalizer example.com/hold"}}
 	w.run()
 	w.narrate("deleted")
-	golden(t, "life.golden", w.story.String())
+	golden.Assert(t, w.story.String(), "life.golden")
 }
 
 // What goes wrong, and what a person is told.
@@ -97,7 +99,7 @@ func TestStoryOfABadDeploy(t *testing.T) {
 	w.now = w.now.Add(defaultDeployTimeout)
 	w.run()
 	w.narrate("it answers, but never becomes ready")
-	golden(t, "bad-deploy.golden", w.story.String())
+	golden.Assert(t, w.story.String(), "bad-deploy.golden")
 }
 
 // kubeTimeout is an error of a cluster that does not answer.

@@ -2,19 +2,16 @@ package mask
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 var customers = []datacopy.Column{
 	{Name: "id", Type: "bigint(20)", Unique: true}, {Name: "Firstname", Type: "varchar(40)"}, {Name: "nickname", Type: "varchar(40)"},
@@ -92,24 +89,7 @@ func TestRows(t *testing.T) {
 		}
 		out.WriteString("\n")
 	}
-	golden(t, "rows.golden", out.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := "testdata/" + name
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	golden.Assert(t, out.String(), "rows.golden")
 }
 
 // TestJoinsStayIntact: the same person is the same in another table, as another

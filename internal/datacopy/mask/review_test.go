@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
@@ -80,7 +81,7 @@ func TestDraftsAreComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "draft.golden", string(text))
+	golden.Assert(t, string(text), "draft.golden")
 	review := reviewShop(t, string(text))
 	if len(review.Missing) != 0 || len(review.Problems) != 0 || review.Covered != len(findings) {
 		t.Errorf("missing %v, problems %v, covered %d of %d", review.Missing, review.Problems, review.Covered, len(findings))

@@ -1,18 +1,14 @@
 package haproxy
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/frontdoor"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func table(servers ...string) frontdoor.Table {
 	return frontdoor.Table{
@@ -35,19 +31,7 @@ func TestRender(t *testing.T) {
 	for _, name := range []string{configFile, exactMap, prefixMap} {
 		all.WriteString("==> " + name + "\n" + rendered[name])
 	}
-	golden := filepath.Join("testdata", "shop.golden")
-	if *update {
-		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), all.String()); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	golden.Assert(t, all.String(), "shop.golden")
 }
 
 func TestServersKeepTheirSlots(t *testing.T) {

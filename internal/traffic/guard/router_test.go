@@ -3,22 +3,17 @@ package guard
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -147,7 +142,7 @@ func TestStories(t *testing.T) {
 				}
 				log.WriteString(told(reading, i*5))
 			}
-			golden(t, filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)+".txt"), log.String())
+			golden.Assert(t, log.String(), strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)+".txt")
 		})
 	}
 }
@@ -164,22 +159,6 @@ func told(r traffic.Reading, second int) string {
 		line += fmt.Sprintf("  (first bad at %.0f s)", r.FirstBad.Sub(noon).Seconds())
 	}
 	return strings.TrimRight(line, " ") + "\n"
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
 }
 
 func TestBadRouterConfigs(t *testing.T) {

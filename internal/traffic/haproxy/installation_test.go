@@ -1,14 +1,13 @@
 package haproxy
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/haproxy"
@@ -16,8 +15,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy/haproxytest"
 	"github.com/landfall-dev/landfall/internal/traffic/traffictest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // TestRender also has HAProxy read what was rendered.
 func TestRender(t *testing.T) {
@@ -35,19 +32,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", name+".cfg")
-			if *update {
-				if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), text); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
+			golden.Assert(t, text, name+".cfg")
 			if name == "lines" {
 				text = strings.Replace(text, "# Put these lines", "backend shop\n# Put these lines", 1) + "    server web1 127.0.0.1:1\n    server k8s 127.0.0.1:1 weight 0\n"
 			}

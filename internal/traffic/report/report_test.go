@@ -2,18 +2,15 @@ package report
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -61,19 +58,7 @@ func TestStory(t *testing.T) {
 	if err := Migration(reverted()).WriteMarkdown(&got); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/reverted.md"
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Assert(t, got.String(), "reverted.md")
 }
 
 // A router that starts anew counts from zero: nothing is lost or counted twice.

@@ -2,11 +2,11 @@ package report
 
 import (
 	"bytes"
-	"os"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/result"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
@@ -45,19 +45,7 @@ func TestRunbook(t *testing.T) {
 	if err := Runbook(plan, d, rehearsal, "echo 'set server shop/new1 weight 0' | socat stdio /run/haproxy/admin.sock\n").WriteMarkdown(&got); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/runbook.md"
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Assert(t, got.String(), "runbook.md")
 }
 
 // A rehearsal that did not return, or did not arrive, is no rehearsal.

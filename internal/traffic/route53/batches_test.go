@@ -1,22 +1,18 @@
 package route53
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/awstest"
 	"github.com/landfall-dev/landfall/internal/traffic/traffictest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var unixTimes = regexp.MustCompile(`(converted|written)=\d+`)
 
@@ -52,7 +48,7 @@ func TestBatches(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := unixTimes.ReplaceAllString(strings.Join(w.DNS.Batches(w.zone), "\n"), "$1=TIME")
-			golden(t, filepath.Join("testdata", name+".txt"), text)
+			golden.Assert(t, text, name+".txt")
 			if diff := cmp.Diff(before, w.DNS.All(w.zone)); diff != "" {
 				t.Errorf("the zone is not as it was (-before +after):\n%s", diff)
 			}
@@ -60,22 +56,6 @@ func TestBatches(t *testing.T) {
 				t.Errorf("health checks are left: %v", checks)
 			}
 		})
-	}
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 

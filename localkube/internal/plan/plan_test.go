@@ -2,19 +2,14 @@ package plan
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/localkube/internal/state"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // testLayout is a cluster of two nodes.
 func testLayout() Layout {
@@ -55,7 +50,7 @@ func TestProcesses(t *testing.T) {
 			fmt.Fprintf(&out, "  env %s\n", env)
 		}
 	}
-	golden(t, "processes.txt", out.Bytes())
+	golden.Assert(t, out.String(), "processes.txt")
 }
 
 func TestNodeFiles(t *testing.T) {
@@ -68,7 +63,7 @@ func TestNodeFiles(t *testing.T) {
 	for _, f := range files {
 		fmt.Fprintf(&out, "##### %s\n%s\n", f.Path, f.Data)
 	}
-	golden(t, "node-files.txt", out.Bytes())
+	golden.Assert(t, out.String(), "node-files.txt")
 }
 
 // The longest names must fit what the kernel takes for interfaces.
@@ -112,25 +107,5 @@ func TestAddressesDoNotOverlap(t *testing.T) {
 		if !l.ServiceNetwork().Contains(ip) {
 			t.Errorf("%s is not a service's address", ip)
 		}
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got; write it with -update):\n%s", path, diff)
 	}
 }

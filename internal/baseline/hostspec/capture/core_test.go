@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
@@ -25,20 +25,9 @@ func TestCoreSources(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(archive), ".txtar"), func(t *testing.T) {
 			source, in := readCase(t, archive)
 			got := document(t, parsed(t, source, in))
-			golden := strings.TrimSuffix(archive, "txtar") + "yaml"
-			if *updateGolden {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if _, err := hostspec.Decode([]byte(got), golden); err != nil {
+			file := strings.TrimSuffix(strings.TrimPrefix(archive, "testdata/"), "txtar") + "yaml"
+			golden.Assert(t, got, file)
+			if _, err := hostspec.Decode([]byte(got), file); err != nil {
 				t.Error(err)
 			}
 		})

@@ -2,20 +2,17 @@ package capture
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
-
-var updateGolden = flag.Bool("update", false, "write the golden files")
 
 func sourceNamed(t *testing.T, name string) Source {
 	t.Helper()
@@ -107,19 +104,7 @@ func TestEffectiveConfigurationOfARealHost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			source := sourceNamed(t, name)
 			got := document(t, parsed(t, source, shopInput(t, source)))
-			golden := filepath.Join("testdata", "shop", name+".yaml")
-			if *updateGolden {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			golden.Assert(t, got, filepath.Join("shop", name+".yaml"))
 			for _, secret := range []string{"hunter2", "s3cret", "c2hvcDpodW50ZXIy"} {
 				if strings.Contains(got, secret) {
 					t.Errorf("the document shows %s", secret)

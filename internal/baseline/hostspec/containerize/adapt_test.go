@@ -1,33 +1,14 @@
 package containerize
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got, -update writes it):\n%s", file, diff)
-	}
-}
 
 func read(t testing.TB, name string) string {
 	t.Helper()
@@ -48,12 +29,12 @@ func tell(text string, changes []change) string {
 
 func TestNginxOfTheShop(t *testing.T) {
 	text, changes := adaptNginx("/etc/nginx/sites-available/shop", read(t, "nginx-shop.conf"))
-	golden(t, "nginx-shop.golden", tell(text, changes))
+	golden.Assert(t, tell(text, changes), "nginx-shop.golden")
 }
 
 func TestFPMOfTheShop(t *testing.T) {
 	text, changes, secrets := adaptFPM("/etc/php/8.2/fpm/pool.d/shop.conf", read(t, "fpm-shop.conf"), false)
-	golden(t, "fpm-shop.golden", tell(text, changes))
+	golden.Assert(t, tell(text, changes), "fpm-shop.golden")
 	if diff := cmp.Diff(map[string]string{"SHOP_DB_PASSWORD": "lamps4ever!"}, secrets); diff != "" {
 		t.Errorf("secrets (-want +got)\n%s", diff)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/landfall-dev/landfall/internal/result"
 	"io"
 	"maps"
 	"os"
@@ -16,7 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/landfall-dev/landfall/internal/result"
+
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/triage"
@@ -291,7 +293,7 @@ func TestShop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "shop/"+name, string(text))
+		golden.Assert(t, string(text), "shop/"+name)
 		for _, secret := range []string{"lamps4ever", "7f3c9e1ab4d8", "$apr1$", "PRIVATE KEY", "0123456789\""} {
 			if bytes.Contains(text, []byte(secret)) {
 				t.Errorf("%s holds the secret %s", name, secret)
@@ -309,7 +311,7 @@ func TestShop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "shop/rootfs.txt", strings.Join(files, "\n")+"\n")
+	golden.Assert(t, strings.Join(files, "\n")+"\n", "shop/rootfs.txt")
 	if h.scripts != 2 {
 		t.Errorf("%d sessions", h.scripts)
 	}
@@ -395,7 +397,7 @@ func TestAssembledImage(t *testing.T) {
 	o := options(t, shop(t))
 	o.Assemble = true
 	result := run(t, o)
-	golden(t, "shop/archive.txt", archived(t, result.Archive))
+	golden.Assert(t, archived(t, result.Archive), "shop/archive.txt")
 	want := RunConfig{
 		User: "33:33", Command: []string{"/usr/sbin/nginx", "-e", "/dev/stderr", "-g", "daemon off;"}, Ports: []int32{80}, StopSignal: "SIGQUIT",
 		Env: map[string]string{"PATH": searchPath, "LANG": "ja_JP.UTF-8", "TZ": "Asia/Tokyo"},

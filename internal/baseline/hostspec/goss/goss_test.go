@@ -2,38 +2,19 @@ package goss
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 func document(t *testing.T, name string) *hostspec.Spec {
 	t.Helper()
@@ -53,7 +34,7 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "goss.golden.yaml", exported.File)
+	golden.Assert(t, string(exported.File), "goss.golden.yaml")
 	want := []hostspec.LeftOut{
 		{Where: "package#hold", Reason: "goss has no such attribute", Items: 1},
 		{Where: "package#version", Reason: "goss compares no versions by the rules of package managers", Items: 1},
@@ -133,12 +114,12 @@ func TestImport(t *testing.T) {
 	if err := spec.Encode(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "foreign.golden.yaml", text.Bytes())
+	golden.Assert(t, text.String(), "foreign.golden.yaml")
 	var told strings.Builder
 	for _, l := range left {
 		told.WriteString(l.Where + ": " + l.Reason + "\n")
 	}
-	golden(t, "foreign.left.golden", []byte(told.String()))
+	golden.Assert(t, told.String(), "foreign.left.golden")
 }
 
 func TestImportRefuses(t *testing.T) {

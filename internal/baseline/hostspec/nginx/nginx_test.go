@@ -2,38 +2,20 @@ package nginx
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"github.com/landfall-dev/landfall/internal/result"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/landfall-dev/landfall/internal/result"
+
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -55,7 +37,7 @@ func TestReadOfARealDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "shop.json", string(text)+"\n")
+	golden.Assert(t, string(text)+"\n", "shop.json")
 }
 
 func parse(t *testing.T, config string) *Config {

@@ -2,7 +2,6 @@ package serverspec
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,13 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/hosttest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestExport(t *testing.T) {
 	data, err := os.ReadFile("testdata/host.yaml")
@@ -35,18 +32,7 @@ func TestExport(t *testing.T) {
 	for _, left := range exported.LeftOut {
 		text.WriteString("left out " + left.Where + ": " + left.Reason + "\n")
 	}
-	if *update {
-		if err := os.WriteFile("testdata/export.golden", []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/export.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	golden.Assert(t, text.String(), "export.golden")
 }
 
 func sortedNames(files map[string][]byte) []string {

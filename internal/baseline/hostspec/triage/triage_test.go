@@ -2,20 +2,16 @@ package triage
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 func shop(t testing.TB) *hostspec.Spec {
 	t.Helper()
@@ -30,23 +26,6 @@ func shop(t testing.TB) *hostspec.Spec {
 	return spec
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := gocmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got, -update writes it):\n%s", file, diff)
-	}
-}
-
 func TestEveryItemOfTheShop(t *testing.T) {
 	var text strings.Builder
 	for _, f := range Run(shop(t), BuiltIn()).Findings {
@@ -56,7 +35,7 @@ func TestEveryItemOfTheShop(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "%-8s %s  (%s)\n", f.Class, f.Key, by)
 	}
-	golden(t, "shop.classes", text.String())
+	golden.Assert(t, text.String(), "shop.classes")
 }
 
 func TestNoItemOfTheShopIsUnknownToTheRules(t *testing.T) {

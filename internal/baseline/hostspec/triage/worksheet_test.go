@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+	"gotest.tools/v3/golden"
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 )
@@ -19,7 +20,9 @@ func worksheet(t *testing.T, spec *hostspec.Spec, format string) string {
 	return text.String()
 }
 
-func TestMarkdownWorksheet(t *testing.T) { golden(t, "shop.md", worksheet(t, shop(t), Markdown)) }
+func TestMarkdownWorksheet(t *testing.T) {
+	golden.Assert(t, worksheet(t, shop(t), Markdown), "shop.md")
+}
 
 func TestHTMLWorksheetShowsEveryOpenQuestion(t *testing.T) {
 	spec := shop(t)

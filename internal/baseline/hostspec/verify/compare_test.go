@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -32,12 +34,12 @@ func TestCompare(t *testing.T) {
 	if err := d.Write(&text, false); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "compare.golden", text.String())
+	golden.Assert(t, text.String(), "compare.golden")
 	document, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "compare.json.golden", string(document)+"\n")
+	golden.Assert(t, string(document)+"\n", "compare.json.golden")
 	if fault.ExitCode(d.Err()) != fault.ExitNotHolding {
 		t.Errorf("error %v", d.Err())
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"gotest.tools/v3/golden"
+
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -25,12 +27,12 @@ func TestFleet(t *testing.T) {
 	if err := drift.Write(&text, false); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "fleet.golden", text.String())
+	golden.Assert(t, text.String(), "fleet.golden")
 	document, err := json.MarshalIndent(drift, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "fleet.json.golden", string(document)+"\n")
+	golden.Assert(t, string(document)+"\n", "fleet.json.golden")
 	if fault.ExitCode(drift.Err()) != fault.ExitNotHolding {
 		t.Errorf("error %v", drift.Err())
 	}

@@ -1,17 +1,12 @@
 package dns
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/coredns/caddy/caddyfile"
-	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestCorefile(t *testing.T) {
 	config := Config{Kubeconfig: `/var/lib/my "cluster"/dns.kubeconfig`, Address: "10.20.0.2", Domain: "cluster.local"}
@@ -22,19 +17,7 @@ func TestCorefile(t *testing.T) {
 	for name, upstreams := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := string(corefile(config, upstreams))
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("corefile (-want +got):\n%s", diff)
-			}
+			golden.Assert(t, got, name+".golden")
 		})
 	}
 }

@@ -2,16 +2,14 @@ package objects
 
 import (
 	"encoding/json"
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic/fake"
@@ -23,8 +21,6 @@ import (
 	"github.com/landfall-dev/landfall/localkube/internal/addon/netpol"
 	"github.com/landfall-dev/landfall/localkube/internal/addon/provisioner"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func params() Params {
 	return Params{
@@ -47,19 +43,7 @@ func TestRender(t *testing.T) {
 		}
 		out.WriteString("---\n" + string(text))
 	}
-	golden := filepath.Join("testdata", "objects.golden.yaml")
-	if *update {
-		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Errorf("objects differ from %s (-want +got):\n%s", golden, diff)
-	}
+	golden.Assert(t, out.String(), "objects.golden.yaml")
 }
 
 // The manifests repeat names that the add-ons' packages define.
