@@ -2,6 +2,7 @@ package modules
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +17,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/landfall-dev/landfall/terraform/schemas"
 )
 
 // contract is what Landfall reads of each module's outputs.
@@ -234,46 +237,55 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// envPlugins names a folder of providers, as `terraform providers mirror` makes
-// it.
+// envPlugins names a folder of real providers, as `terraform providers mirror`
+// makes it. Without it the schemas that come with Landfall stand in for them.
 const envPlugins = "LANDFALL_TERRAFORM_PLUGINS"
 
-// Terraform validates each module with its providers' schemas. Those of local
-// come with it; for others a folder of providers is needed.
+func TestMain(m *testing.M) {
+	if served, err := schemas.Serve(); served {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Terraform validates each module with its providers' schemas.
 func TestValidate(t *testing.T) {
+	each(t, func(t *testing.T, _ string, m module) {
+		terraform := initialized(t, m)
+		terraform("validate", "-no-color")
+	})
+}
+
+// initialized gives Terraform in a copy of a module.
+func initialized(t *testing.T, m module) func(arguments ...string) {
+	t.Helper()
 	program, err := exec.LookPath("terraform")
 	if err != nil {
 		if program, err = exec.LookPath("tofu"); err != nil {
 			t.Skip("needs terraform or tofu")
 		}
 	}
-	each(t, func(t *testing.T, name string, m module) {
-		arguments := []string{"init", "-backend=false", "-input=false", "-no-color"}
-		if plugins := os.Getenv(envPlugins); plugins != "" {
-			arguments = append(arguments, "-plugin-dir="+plugins)
-		} else if m.needsProviders() {
-			t.Skipf("needs its providers: set %s to a folder made by terraform providers mirror", envPlugins)
-		}
-		folder := t.TempDir()
-		if err := os.CopyFS(folder, m.files); err != nil {
-			t.Fatal(err)
-		}
-		for _, arguments := range [][]string{arguments, {"validate", "-no-color"}} {
-			cmd := exec.CommandContext(t.Context(), program, arguments...)
-			cmd.Dir = folder
-			cmd.Env = append(os.Environ(), "TF_DATA_DIR="+path.Join(folder, ".terraform"), "CHECKPOINT_DISABLE=1")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%s %s: %v\n%s", program, arguments[0], err, out)
-			}
-		}
-	})
-}
-
-func (m module) needsProviders() bool {
-	for _, block := range m.blocks["terraform"][""].Body.Blocks {
-		if block.Type == "required_providers" {
-			return true
+	plugins := os.Getenv(envPlugins)
+	if plugins == "" {
+		plugins = schemas.Folder(t)
+	}
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, m.files); err != nil {
+		t.Fatal(err)
+	}
+	terraform := func(arguments ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), program, arguments...)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "TF_DATA_DIR="+path.Join(folder, ".terraform"), "CHECKPOINT_DISABLE=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s %s: %v\n%s", program, arguments[0], err, out)
 		}
 	}
-	return false
+	terraform("init", "-backend=false", "-input=false", "-no-color", "-plugin-dir="+plugins)
+	return terraform
 }
