@@ -22,7 +22,7 @@ func (d Document) WriteFile(path string) error {
 		return err
 	}
 	if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
-		return fault.Wrap(fault.Failed, fmt.Errorf("writing the evidence: %w", err), "")
+		return fault.Wrap(fault.Failed, fmt.Errorf("writing %s: %w", path, err), "")
 	}
 	return nil
 }

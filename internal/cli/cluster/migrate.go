@@ -204,18 +204,7 @@ func keepEvidence(d evidence.Document, path string) error {
 	if path == "" {
 		return nil
 	}
-	write := d.WriteHTML
-	if strings.HasSuffix(path, ".json") {
-		write = d.WriteJSON
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("writing the evidence: %w", err)
-	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return fmt.Errorf("writing the evidence to %s: %w", path, err)
-	}
-	return nil
+	return d.WriteFile(path)
 }
 
 func newMigrateStatus(c *command.Context) *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,28 +81,9 @@ func look(ctx context.Context, c *command.Context, from, to string, flags prefli
 		return command.Explain(err)
 	}
 	printed := c.Print(report, func(w io.Writer) error { return report.Write(w, c.Color(w)) })
-	kept := keepPreflight(report, flags.evidence)
+	kept := keepEvidence(report.Evidence(), flags.evidence)
 	if err := errors.Join(printed, kept); err != nil {
 		return err
 	}
 	return report.Err()
-}
-
-// keepPreflight writes the evidence, if asked to.
-func keepPreflight(report *preflight.Report, path string) error {
-	if path == "" {
-		return nil
-	}
-	write := report.Evidence().WriteHTML
-	if strings.HasSuffix(path, ".json") {
-		write = report.Evidence().WriteJSON
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("writing the evidence of the preflight: %w", err)
-	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return fmt.Errorf("writing the evidence of the preflight to %s: %w", path, err)
-	}
-	return nil
 }

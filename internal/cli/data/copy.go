@@ -149,7 +149,7 @@ func (f *askFlags) how() how { return how{anew: f.anew, follow: f.follow, cutove
 // finish prints a state, writes the evidence, and gives the error of the job.
 func (f *askFlags) finish(c *command.Context, state batch.State, failed error) error {
 	if f.evidence != "" && len(state.Stores) > 0 {
-		if err := writeEvidence(state, f.evidence); err != nil && failed == nil {
+		if err := state.Evidence().WriteFile(f.evidence); err != nil && failed == nil {
 			failed = err
 		}
 	}

@@ -151,30 +151,14 @@ func (f folder) conclude(state batch.State) error {
 	if err := f.write(batch.StateFile, state); err != nil {
 		return err
 	}
-	if err := writeEvidence(state, f.path(batch.EvidenceHTML)); err != nil {
+	if err := state.Evidence().WriteFile(f.path(batch.EvidenceHTML)); err != nil {
 		return err
 	}
-	if err := writeEvidence(state, f.path(batch.EvidenceJSON)); err != nil {
+	if err := state.Evidence().WriteFile(f.path(batch.EvidenceJSON)); err != nil {
 		return err
 	}
 	if state.Phase == batch.PhaseSucceeded {
 		return os.Remove(f.path(batch.JobFile))
-	}
-	return nil
-}
-
-// writeEvidence writes JSON where the file's name says so, else a page.
-func writeEvidence(state batch.State, path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("writing evidence: %w", err)
-	}
-	write := state.Evidence().WriteHTML
-	if strings.HasSuffix(path, ".json") {
-		write = state.Evidence().WriteJSON
-	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return fmt.Errorf("writing evidence to %s: %w", path, err)
 	}
 	return nil
 }

@@ -36,12 +36,8 @@ func Settled(ctx context.Context, c *command.Context, asked *v1alpha1.Environmen
 	if err != nil {
 		return Result{}, err
 	}
-	waiting := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
+	waiting, cancel := within(ctx, timeout)
+	defer cancel()
 	show := newDisplay(c.Progress(), asked.Name, asked.Status.Release)
 	defer func() { show.close(err) }()
 	for range changes(waiting, cl, asked) {
@@ -114,69 +110,74 @@ func (e *Interrupted) Unwrap() error { return context.Canceled }
 // Gone waits until the environment no longer exists and shows what still
 // keeps it. It fails when timeout passes, naming what blocks.
 func Gone(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) error {
-	cl, err := c.Client()
-	if err != nil {
-		return err
-	}
-	waiting := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	step := c.Progress().Step("delete " + asked.Name)
-	state := "nothing has been seen of it yet"
-	for range changes(waiting, cl, asked) {
-		now, err := read(waiting, cl, asked)
-		switch {
-		case apierrors.IsNotFound(err), err == nil && now.Environment.UID != asked.UID:
-			step.Done("")
-			return nil
-		case err == nil:
-			state = describe(now.Environment)
-			step.Update("%s", state)
-		}
-	}
-	if ctx.Err() != nil {
-		err := &Interrupted{Name: asked.Name, State: state, Hint: "repeat the command to wait again."}
-		step.Fail(errors.New("interrupted"))
-		return err
-	}
-	err = fault.New(fault.Failed, "Deletion goes on in the cluster. Remove what blocks it, or, where its cluster is gone for good, use --abandon.",
-		"deleting %s: not done after %s: %s", asked.Name, timeout, state)
-	step.Fail(err)
+	_, err := wait{
+		step: "delete " + asked.Name, doing: "deleting " + asked.Name,
+		hint: "Deletion goes on in the cluster. Remove what blocks it, or, where its cluster is gone for good, use --abandon.",
+		look: func(now *v1alpha1.Environment) (bool, string, error) {
+			if now == nil || now.UID != asked.UID {
+				return true, "", nil
+			}
+			return false, describe(now), nil
+		},
+	}.until(ctx, c, asked, timeout)
 	return err
 }
 
 // Left waits until a move that somebody asked to finish has nothing left on the
 // old cluster. It fails when timeout passes, saying what is awaited.
 func Left(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) (*v1alpha1.Environment, error) {
+	return wait{
+		step: "finish the move of " + asked.Name, doing: "finishing the move of " + asked.Name,
+		hint: "It goes on in the cluster: `landfall env get " + asked.Name + "` shows how.",
+		look: func(now *v1alpha1.Environment) (bool, string, error) {
+			if now == nil {
+				return false, "", errors.New("it was deleted meanwhile")
+			}
+			if now.Status.Left == nil {
+				return true, "", nil
+			}
+			if moving := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionMoving); moving != nil {
+				return false, moving.Message, nil
+			}
+			return false, "", nil
+		},
+	}.until(ctx, c, asked, timeout)
+}
+
+// wait is for something that ends an environment, or a part of it. look tells
+// whether an environment, nil once there is none, has come that far, and else
+// what is awaited; its error ends the wait.
+type wait struct {
+	step, doing, hint string
+	look              func(now *v1alpha1.Environment) (done bool, state string, err error)
+}
+
+// until shows the wait and returns the environment as it is in the end.
+func (w wait) until(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, timeout time.Duration) (*v1alpha1.Environment, error) {
 	cl, err := c.Client()
 	if err != nil {
 		return nil, err
 	}
-	waiting := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	step := c.Progress().Step("finish the move of " + asked.Name)
+	waiting, cancel := within(ctx, timeout)
+	defer cancel()
+	step := c.Progress().Step(w.step)
 	state := "nothing has been seen of it yet"
 	for range changes(waiting, cl, asked) {
 		now, err := read(waiting, cl, asked)
+		if err != nil && !apierrors.IsNotFound(err) {
+			continue
+		}
+		done, awaited, err := w.look(now.Environment)
 		switch {
-		case apierrors.IsNotFound(err):
-			err := fault.New(fault.Failed, "", "finishing the move of %s: it was deleted meanwhile", asked.Name)
+		case err != nil:
+			err = fault.New(fault.Failed, "", "%s: %w", w.doing, err)
 			step.Fail(err)
 			return nil, err
-		case err == nil && now.Environment.Status.Left == nil:
+		case done:
 			step.Done("")
 			return now.Environment, nil
-		case err == nil:
-			if moving := meta.FindStatusCondition(now.Environment.Status.Conditions, v1alpha1.ConditionMoving); moving != nil {
-				state = moving.Message
-			}
+		case awaited != "":
+			state = awaited
 			step.Update("%s", state)
 		}
 	}
@@ -184,8 +185,15 @@ func Left(ctx context.Context, c *command.Context, asked *v1alpha1.Environment, 
 		step.Fail(errors.New("interrupted"))
 		return nil, &Interrupted{Name: asked.Name, State: state, Hint: "repeat the command to wait again."}
 	}
-	err = fault.New(fault.Failed, "It goes on in the cluster: `landfall env get "+asked.Name+"` shows how.",
-		"finishing the move of %s: not done after %s: %s", asked.Name, timeout, state)
+	err = fault.New(fault.Failed, w.hint, "%s: not done after %s: %s", w.doing, timeout, state)
 	step.Fail(err)
 	return nil, err
+}
+
+// within is a context that ends after timeout; 0 is never.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
 }

@@ -1,13 +1,11 @@
 package migrate
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -196,12 +194,8 @@ func writeEvidence(ctx context.Context, c *command.Context, name string, flags e
 	if flags.file == "" {
 		return c.Print(document, document.WriteMarkdown)
 	}
-	var text bytes.Buffer
-	if err := form(document, flags.file)(&text); err != nil {
+	if err := document.WriteFile(flags.file); err != nil {
 		return err
-	}
-	if err := os.WriteFile(flags.file, text.Bytes(), 0o644); err != nil {
-		return fault.Wrap(fault.Failed, fmt.Errorf("writing the evidence: %w", err), "")
 	}
 	fmt.Fprintf(c.Err, "wrote %s\n", flags.file)
 	return nil
@@ -224,15 +218,4 @@ func addLoad(d *evidence.Document, file string) error {
 	d.Figures = append(d.Figures, figures...)
 	d.Sections = append(sections, d.Sections...)
 	return nil
-}
-
-// form is how the document is written into a file.
-func form(d evidence.Document, file string) func(io.Writer) error {
-	switch filepath.Ext(file) {
-	case ".md":
-		return d.WriteMarkdown
-	case ".json":
-		return d.WriteJSON
-	}
-	return d.WriteHTML
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"time"
 
@@ -322,12 +321,8 @@ func (r *rehearsal) shell(ctx context.Context, line string) error {
 // write writes the runbook, and ends as the rehearsal did.
 func (r *rehearsal) write(d evidence.Document) error {
 	for _, file := range r.flags.runbooks {
-		var text bytes.Buffer
-		if err := form(d, file)(&text); err != nil {
+		if err := d.WriteFile(file); err != nil {
 			return err
-		}
-		if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
-			return fault.Wrap(fault.Failed, fmt.Errorf("writing the runbook: %w", err), "")
 		}
 		fmt.Fprintf(r.c.Err, "wrote %s\n", file)
 	}
