@@ -50,6 +50,8 @@ type Unit struct {
 	Estimate bool  `json:"estimate,omitempty"`
 	// Chunks is about how many parts will be copied; 0 when not known.
 	Chunks int `json:"chunks,omitempty"`
+	// How says in which way it is read, and why, where there are several.
+	How string `json:"how,omitempty"`
 	// Masked are the columns, key patterns or paths that the mask changes.
 	Masked []string `json:"masked,omitempty"`
 	// Fingerprint changes when the unit's definition does (schema).

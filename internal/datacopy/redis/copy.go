@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -119,7 +120,9 @@ type unitCopy struct {
 	unit        datacopy.Unit
 	step        progress.Step
 	incremental bool
-	pieces      chan *piece
+	// way is how the source is read.
+	way    way
+	pieces chan *piece
 	// large are the large keys that were handed out, busy those that are being
 	// written by type.
 	large map[string]bool
@@ -140,13 +143,18 @@ type piece struct {
 	// expiries are the keys', as the listing told; nil when it was not asked.
 	expiries []int64
 	bytes    int64
+	// values are the keys', when they come out of a snapshot in this version of
+	// its format; memory is what all of it lives in.
+	values  []value
+	version int
+	memory  []byte
 	// finished tells the journal that the piece is done.
 	finished func() error
 }
 
 // open makes the copy of one database ready.
 func (c *copier) open(unit datacopy.Unit, p pair) *unitCopy {
-	return &unitCopy{copier: c, pair: p, unit: unit, fromClient: c.source.client(p.from), toClient: c.target.client(p.to)}
+	return &unitCopy{copier: c, pair: p, unit: unit, way: wayOf(c.plan, unit.Name), fromClient: c.source.client(p.from), toClient: c.target.client(p.to)}
 }
 
 func (u *unitCopy) close() {
@@ -209,11 +217,24 @@ func (u *unitCopy) listAll(ctx context.Context, nodes *layout) error {
 		return err
 	}
 	for _, node := range nodes.nodes {
-		if err := u.list(ctx, node); err != nil {
+		if err := u.listNode(ctx, node); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listNode hands out what one node has, in the way that the plan chose.
+func (u *unitCopy) listNode(ctx context.Context, node string) error {
+	if u.way.By == byReplication {
+		err := u.listSnapshot(ctx, node)
+		var refusal *refusal
+		if !errors.As(err, &refusal) {
+			return err
+		}
+		u.step.Update("%v: its keys are listed instead", refusal)
+	}
+	return u.list(ctx, node)
 }
 
 // unmoved makes sure that no slot of the source moved from a node that was
@@ -244,12 +265,19 @@ func (u *unitCopy) work(ctx context.Context) error {
 			if err := w.piece(ctx, p); err != nil {
 				return err
 			}
-			u.step.Count(u.done.Add(int64(len(p.keys))), max(u.unit.Count, u.done.Load()), "keys")
+			u.counted(len(p.keys))
 			if err := p.finished(); err != nil {
 				return err
 			}
+			p.release()
 		}
 	}
+}
+
+// counted reports so many more keys.
+func (u *unitCopy) counted(n int) {
+	done := u.done.Add(int64(n))
+	u.step.Count(done, max(u.unit.Count, done), "keys")
 }
 
 // list hands the keys of a node to the workers, from where the journal says

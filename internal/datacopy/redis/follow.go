@@ -36,7 +36,7 @@ func (e *Engine) Follow(ctx context.Context, req datacopy.Request, plan *datacop
 	result := &datacopy.Result{Started: time.Now().UTC()}
 	// Following is mirroring: what differs is copied, what is gone is removed.
 	mirror := *plan
-	mirror.Mode, mirror.Overwrites = datacopy.Incremental, nil
+	mirror.Mode, mirror.Overwrites, mirror.Detail = datacopy.Incremental, nil, nil
 	req.Mode, req.Delete = datacopy.Incremental, true
 	c, err := e.prepare(ctx, req, &mirror)
 	if err != nil {

@@ -44,6 +44,9 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 			return nil, err
 		}
 	}
+	if err := planWays(ctx, plan, req, source); err != nil {
+		return nil, err
+	}
 	warn(plan, req, source, target)
 	scope.warn(plan, req)
 	count, bytes := plan.Totals()

@@ -23,6 +23,8 @@ type position struct {
 const (
 	atStart = "0"
 	atEnd   = "0"
+	// inSnapshot is no position to go on from: a snapshot has none.
+	inSnapshot = "snapshot"
 )
 
 // position reads where an earlier run came.
@@ -34,7 +36,7 @@ func (u *unitCopy) position(ctx context.Context, node string) (*position, error)
 	p := &position{runID: info["Server"]["run_id"], cursor: atStart}
 	p.Frontier = datacopy.NewFrontier(u.journal, u.unit.Name, "scan "+node, p.at(atEnd))
 	known := p.Done()
-	if runID, cursor, found := strings.Cut(known.Note, " "); found && runID == p.runID {
+	if runID, cursor, found := strings.Cut(known.Note, " "); found && runID == p.runID && cursor != inSnapshot {
 		p.cursor = cursor
 		u.skipped.Add((known.Count + scanCount - 1) / scanCount)
 		u.done.Add(known.Count)

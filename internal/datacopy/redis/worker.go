@@ -13,7 +13,7 @@ type worker struct {
 	*unitCopy
 	source, target *lines
 	scratch        datacopy.Scratch
-	name           []byte
+	name, decoded  []byte
 }
 
 func (w *worker) drop() {
@@ -28,6 +28,9 @@ func (w *worker) piece(ctx context.Context, p *piece) error {
 		return err
 	}
 	return w.retried(ctx, func() error {
+		if len(p.values) > 0 {
+			return w.valuesPiece(ctx, p)
+		}
 		keys, expiries := p.keys, p.expiries
 		if w.incremental || w.resumption.comparing.Load() {
 			var err error
@@ -42,6 +45,21 @@ func (w *worker) piece(ctx context.Context, p *piece) error {
 		w.tally(p, len(keys))
 		return nil
 	})
+}
+
+// valuesPiece is piece of what a snapshot has.
+func (w *worker) valuesPiece(ctx context.Context, p *piece) (err error) {
+	which := all(len(p.keys))
+	if w.incremental || w.resumption.comparing.Load() {
+		if which, err = w.lacking(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := w.sendValues(ctx, p, which); err != nil {
+		return err
+	}
+	w.tally(p, len(which))
+	return nil
 }
 
 // retried does something on connections that are opened anew after an error.
@@ -117,13 +135,13 @@ func (w *worker) divide(keys [][]byte) (masked, plain [][]byte, err error) {
 }
 
 // mask gives what changes the value of a source's key, or nil.
-func (w *worker) mask(key []byte) (datacopy.ValueMask, error) {
-	if w.req.Mask == nil {
+func (u *unitCopy) mask(key []byte) (datacopy.ValueMask, error) {
+	if u.req.Mask == nil {
 		return nil, nil
 	}
-	mask, err := w.req.Mask.Value(w.unit.Name, string(w.scope.name(key)))
+	mask, err := u.req.Mask.Value(u.unit.Name, string(u.scope.name(key)))
 	if err != nil {
-		return nil, fmt.Errorf("masking key %q: %w", w.scope.name(key), err)
+		return nil, fmt.Errorf("masking key %q: %w", u.scope.name(key), err)
 	}
 	return mask, nil
 }
