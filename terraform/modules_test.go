@@ -2,11 +2,8 @@ package modules
 
 import (
 	"bytes"
-	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,8 +14,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
-
-	"github.com/landfall-dev/landfall/terraform/schemas"
 )
 
 // contract is what Landfall reads of each module's outputs.
@@ -235,57 +230,4 @@ func TestScripts(t *testing.T) {
 			}
 		}
 	})
-}
-
-// envPlugins names a folder of real providers, as `terraform providers mirror`
-// makes it. Without it the schemas that come with Landfall stand in for them.
-const envPlugins = "LANDFALL_TERRAFORM_PLUGINS"
-
-func TestMain(m *testing.M) {
-	if served, err := schemas.Serve(); served {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// Terraform validates each module with its providers' schemas.
-func TestValidate(t *testing.T) {
-	each(t, func(t *testing.T, _ string, m module) {
-		terraform := initialized(t, m)
-		terraform("validate", "-no-color")
-	})
-}
-
-// initialized gives Terraform in a copy of a module.
-func initialized(t *testing.T, m module) func(arguments ...string) {
-	t.Helper()
-	program, err := exec.LookPath("terraform")
-	if err != nil {
-		if program, err = exec.LookPath("tofu"); err != nil {
-			t.Skip("needs terraform or tofu")
-		}
-	}
-	plugins := os.Getenv(envPlugins)
-	if plugins == "" {
-		plugins = schemas.Folder(t)
-	}
-	folder := t.TempDir()
-	if err := os.CopyFS(folder, m.files); err != nil {
-		t.Fatal(err)
-	}
-	terraform := func(arguments ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), program, arguments...)
-		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "TF_DATA_DIR="+path.Join(folder, ".terraform"), "CHECKPOINT_DISABLE=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s %s: %v\n%s", program, arguments[0], err, out)
-		}
-	}
-	terraform("init", "-backend=false", "-input=false", "-no-color", "-plugin-dir="+plugins)
-	return terraform
 }
