@@ -3,6 +3,9 @@
 # commands, each printed before its output. It makes three local clusters: one
 # that Landfall runs on, and two for the shop. What is left at the end goes by
 # `landfall cluster destroy green` and `landfall down --delete-cluster`.
+#
+# KILL_AT names steps of the migration at whose end it is killed, to be gone on
+# with: KILL_AT="transfer traffic finish".
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,7 +27,7 @@ chapter "The cluster that Landfall runs on"
 run landfall up --name "$hub" --port "$port" | tee "$work/up"
 registry=$(sed -n 's/^registry *//p' "$work/up")
 door=$(kubectl get -n landfall-system daemonset landfall-front-door -o jsonpath='{.spec.template.spec.containers[0].image}')
-for image in board:1 worker:1; do
+for image in schema:1 web:1 worker:1 board:1; do
 	run landfall image push "out/shop/${image#*:}/${image%:*}" "$registry/shop/$image"
 done
 
@@ -61,17 +64,25 @@ run landfall watchdog configure --backend shop --old "blue=$blue:80" --new "gree
 	--old-name blue --new-name green --check / --check-host shop.example \
 	--config "$work/haproxy.cfg" --config "$work/conf.d" --file "$work/conf.d/shop.cfg" \
 	--haproxy "unix://$work/admin.sock" --master "unix://$work/master.sock" --server-state "$work/server-state"
-until curl -sf -o /dev/null -H "Host: shop.example" "http://127.0.0.1:$visit/"; do sleep 0.5; done
+shop=(-H "Host: shop.example" "http://127.0.0.1:$visit")
+until curl -sf -o /dev/null "${shop[@]}/"; do sleep 0.5; done
+run curl -sf -X POST "${shop[@]}/orders/lamp" -d name=Anna+Sommer -d email=anna@example.net
 landfall load "http://shop.example:$visit" --address 127.0.0.1 --rate 50 --step 0 -o json > "$work/load.json" 2>/dev/null &
 visitors=$!
 
 chapter "What it would do; then all of it, blue's end included"
 run landfall cluster migrate blue green -f "$work/migration.yaml" --dry-run
+for step in ${KILL_AT:-}; do
+	killed=0
+	run env LANDFALL_CRASH_AT="$step" landfall cluster migrate blue green -f "$work/migration.yaml" --yes --destroy || killed=$?
+	[ "$killed" = 137 ]
+done
 run landfall cluster migrate blue green -f "$work/migration.yaml" --yes --destroy --evidence "$work/evidence.html"
 run landfall cluster migrate status green
 run landfall env get shop
 
-chapter "Every request was answered"
+chapter "Every request was answered, and what was ordered on blue is known on green"
 kill -INT "$visitors" && wait "$visitors" || true
 run grep -m4 -E '"(requests|answered|errors|lost)"' "$work/load.json"
+run curl -sf "${shop[@]}/customers"
 run landfall cluster list

@@ -1,9 +1,11 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
 
@@ -36,6 +39,11 @@ func newInstall(ctx context.Context, c client.Client, o Options, access Access, 
 	p := plan{
 		project: o.Project, clusterName: o.ClusterName, routing: o.Routing, stores: o.Stores,
 		images: images, passwords: passwords,
+	}
+	if o.StoresByNode && len(o.Stores) > 0 {
+		if p.node, err = firstNode(ctx, c); err != nil {
+			return nil, err
+		}
 	}
 	if access.Mirror != "" {
 		p.mirrors = access.Registry + "=" + access.Mirror
@@ -62,6 +70,23 @@ func readPasswords(ctx context.Context, c client.Client, stores []string) (passw
 		}
 	}
 	return found, nil
+}
+
+// firstNode is the address of the node whose name sorts first.
+func firstNode(ctx context.Context, c client.Client) (string, error) {
+	var nodes corev1.NodeList
+	if err := c.List(ctx, &nodes); err != nil {
+		return "", fmt.Errorf("looking for a node at which stores are reached: %w", err)
+	}
+	slices.SortFunc(nodes.Items, func(a, b corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
+	for _, node := range nodes.Items {
+		for _, address := range node.Status.Addresses {
+			if address.Type == corev1.NodeInternalIP {
+				return address.Address, nil
+			}
+		}
+	}
+	return "", fault.New(fault.Failed, "`kubectl get nodes -o wide` shows them.", "looking for a node at which stores are reached: no node has an address")
 }
 
 // apply brings the objects to the cluster, kinds and namespaces first, and

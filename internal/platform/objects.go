@@ -35,6 +35,9 @@ type plan struct {
 	clusterName string
 	routing     Routing
 	stores      []string
+	// node is the address by which store servers are reached; empty for their
+	// names in the cluster.
+	node string
 	// images by name, by digest.
 	images map[string]string
 	// registry mirrors for the controller: HOST=URL.

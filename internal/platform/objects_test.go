@@ -1,13 +1,12 @@
 package platform
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
+	"encoding/base64"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -16,8 +15,6 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func testScheme(t *testing.T) *runtime.Scheme {
 	t.Helper()
@@ -33,6 +30,7 @@ func testScheme(t *testing.T) *runtime.Scheme {
 func localPlan() plan {
 	return plan{
 		project: "default", clusterName: "local", routing: Routing{Domain: "localhost", Port: 8080}, stores: StoreTypes,
+		node: "10.101.0.11",
 		images: map[string]string{
 			imageController: "localhost:5001/landfall/controller@sha256:aa", imageFrontDoor: "localhost:5001/landfall/front-door@sha256:bb",
 			imageMariaDB: "localhost:5001/landfall/mariadb@sha256:cc", imageRedis: "localhost:5001/landfall/redis@sha256:dd",
@@ -65,18 +63,27 @@ func TestObjects(t *testing.T) {
 		}
 		all.WriteString("---\n" + string(text))
 	}
-	golden := filepath.Join("testdata", "local.yaml")
-	if *update {
-		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
-			t.Fatal(err)
+	golden.Assert(t, all.String(), "local.yaml")
+}
+
+// TestStoresOfAClusterThatIsThere: nobody knows whether its nodes stay, nor
+// whether they are reached.
+func TestStoresOfAClusterThatIsThere(t *testing.T) {
+	p := localPlan()
+	p.node = ""
+	for _, object := range objectsOf(t, p) {
+		switch {
+		case object.GetKind() == "Service":
+			if kind, _, _ := unstructured.NestedString(object.Object, "spec", "type"); kind == "NodePort" {
+				t.Errorf("Service %s is open at every node", object.GetName())
+			}
+		case object.GetKind() == "Secret" && object.GetNamespace() == p.project:
+			encoded, _, _ := unstructured.NestedString(object.Object, "data", "url")
+			address, err := base64.StdEncoding.DecodeString(encoded)
+			if err != nil || !strings.Contains(string(address), object.GetName()+".landfall-system.svc:") {
+				t.Errorf("store server %s is at %s", object.GetName(), address)
+			}
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), all.String()); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

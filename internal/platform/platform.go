@@ -52,6 +52,9 @@ type Options struct {
 	Project string
 	// Stores are the servers to run: mysql, redis, s3.
 	Stores []string
+	// StoresByNode lets store servers be reached at a node's address, as pods of
+	// other clusters can: for clusters whose nodes keep their addresses.
+	StoresByNode bool
 	// ClusterName is the name of the Cluster object.
 	ClusterName string
 	Routing     Routing

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,13 +21,15 @@ func storeName(store string) string { return "landfall-" + store }
 
 // storeServer is what differs from one store server to the next.
 type storeServer struct {
-	port   int32
-	folder string // where its volume is mounted
-	args   []string
-	env    func(secret string) []corev1.EnvVar
+	port int32
+	// nodePort is of those that Kubernetes gives to nobody by itself.
+	nodePort int32
+	folder   string // where its volume is mounted
+	args     []string
+	env      func(secret string) []corev1.EnvVar
 	// files of the Secret, mounted below /etc/landfall.
 	files func(password string) map[string]string
-	// address for administrators.
+	// address for administrators; host has the port, too.
 	address   func(password, host string) *url.URL
 	probe     corev1.ProbeHandler
 	resources corev1.ResourceRequirements
@@ -34,7 +37,7 @@ type storeServer struct {
 
 var storeServers = map[string]storeServer{
 	"mysql": {
-		port: 3306, folder: "/var/lib/mysql",
+		port: 3306, nodePort: 30036, folder: "/var/lib/mysql",
 		args: []string{
 			"--init-file=/etc/landfall/init.sql", "--skip-name-resolve", "--innodb-buffer-pool-size=48M", "--innodb-log-file-size=16M",
 			"--performance-schema=OFF", "--max-connections=600", "--table-open-cache=400", "--key-buffer-size=4M", "--aria-pagecache-buffer-size=8M",
@@ -43,24 +46,24 @@ var storeServers = map[string]storeServer{
 		},
 		files: func(password string) map[string]string { return map[string]string{"init.sql": mysqlInit(password)} },
 		address: func(password, host string) *url.URL {
-			return &url.URL{Scheme: "mysql", User: url.UserPassword("root", password), Host: host + ":3306"}
+			return &url.URL{Scheme: "mysql", User: url.UserPassword("root", password), Host: host}
 		},
 		probe:     tcpProbe(3306),
 		resources: requests("50m", "128Mi", "768Mi"),
 	},
 	"redis": {
-		port: 6379, folder: "/data",
+		port: 6379, nodePort: 30079, folder: "/data",
 		env: func(secret string) []corev1.EnvVar {
 			return []corev1.EnvVar{fromSecret("REDIS_PASSWORD", secret, "password")}
 		},
 		address: func(password, host string) *url.URL {
-			return &url.URL{Scheme: "redis", User: url.UserPassword("default", password), Host: host + ":6379"}
+			return &url.URL{Scheme: "redis", User: url.UserPassword("default", password), Host: host}
 		},
 		probe:     tcpProbe(6379),
 		resources: requests("20m", "32Mi", "512Mi"),
 	},
 	"s3": {
-		port: 7070, folder: "/data",
+		port: 7070, nodePort: 30070, folder: "/data",
 		env: func(secret string) []corev1.EnvVar {
 			return []corev1.EnvVar{
 				{Name: "ROOT_ACCESS_KEY", Value: "landfall"}, fromSecret("ROOT_SECRET_KEY", secret, "password"),
@@ -68,7 +71,7 @@ var storeServers = map[string]storeServer{
 			}
 		},
 		address: func(password, host string) *url.URL {
-			return &url.URL{Scheme: "s3", User: url.UserPassword("landfall", password), Host: host + ":7070", RawQuery: "tls=false&users=versitygw"}
+			return &url.URL{Scheme: "s3", User: url.UserPassword("landfall", password), Host: host, RawQuery: "tls=false&users=versitygw"}
 		},
 		probe:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/health", Port: intstr.FromString("store")}},
 		resources: requests("20m", "48Mi", "512Mi"),
@@ -110,10 +113,10 @@ func (p plan) store(store string) []client.Object {
 	pod := hardened(container)
 	pod.Volumes = volumes
 	pod.TerminationGracePeriodSeconds = ptr(int64(60))
-	host := name + "." + Namespace + ".svc"
+	front, host := p.reached(name, s)
 	return []client.Object{
 		&corev1.Secret{ObjectMeta: named(name), Data: toBytes(secret)},
-		service(name, corev1.ServicePort{Name: "store", Port: s.port, TargetPort: intstr.FromString("store")}),
+		front,
 		&appsv1.StatefulSet{ObjectMeta: replaceable(name), Spec: appsv1.StatefulSetSpec{
 			Replicas: ptr(int32(1)), ServiceName: name, Selector: selector(name),
 			// The other policy waits for a broken pod before it replaces it.
@@ -127,6 +130,16 @@ func (p plan) store(store string) []client.Object {
 			Data:       toBytes(map[string]string{"url": s.address(password, host).String()}),
 		},
 	}
+}
+
+// reached is the way to a store server, and its HOST:PORT.
+func (p plan) reached(name string, s storeServer) (*corev1.Service, string) {
+	front := service(name, corev1.ServicePort{Name: "store", Port: s.port, TargetPort: intstr.FromString("store")})
+	if p.node == "" {
+		return front, net.JoinHostPort(name+"."+Namespace+".svc", fmt.Sprint(s.port))
+	}
+	front.Spec.Type, front.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, s.nodePort
+	return front, net.JoinHostPort(p.node, fmt.Sprint(s.nodePort))
 }
 
 func toBytes(values map[string]string) map[string][]byte {

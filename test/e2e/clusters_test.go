@@ -5,12 +5,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/cluster/replace"
 )
 
 // TestReplaceACluster runs the example as people do: blue is replaced by green
-// while visitors shop. No request is lost, and nothing is left of blue.
+// while visitors shop. The migration is killed at the end of each of its steps.
+// No request is lost, what was ordered on blue is known on green, and nothing is
+// left of blue.
 func TestReplaceACluster(t *testing.T) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		if _, err := exec.LookPath("tofu"); err != nil {
@@ -35,7 +40,8 @@ func TestReplaceACluster(t *testing.T) {
 		}
 	})
 	example := exec.CommandContext(t.Context(), filepath.Join(platform.root, "examples/clusters/demo.sh"))
-	example.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HUB=e2e-hub", "PORT="+front, "VISIT_PORT="+visits, "WORK="+filepath.Join(work, "demo"))
+	example.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HUB=e2e-hub", "PORT="+front, "VISIT_PORT="+visits, "WORK="+filepath.Join(work, "demo"),
+		"KILL_AT="+strings.Join(steps(), " "))
 	began := time.Now()
 	out, err := example.CombinedOutput()
 	t.Logf("the example took %s", time.Since(began).Round(time.Second))
@@ -47,12 +53,24 @@ func TestReplaceACluster(t *testing.T) {
 	if visitors.Requests < 500 || visitors.Answered != visitors.Requests || visitors.Errors != 0 || visitors.Lost != 0 {
 		t.Errorf("visitors met %+v, want every request answered", visitors)
 	}
+	if customer := "Anna Sommer <anna@example.net> : 1 orders; the cache says anna@example.net"; !strings.Contains(string(out), customer) {
+		t.Errorf("green does not know who ordered on blue; the example said:\n%s", out)
+	}
 	left := query[[]struct{ Name string }](t, "local", "list")
 	for _, cluster := range left {
 		if cluster.Name == "blue" {
 			t.Error("blue is still there")
 		}
 	}
+}
+
+// steps of a migration between clusters, in their order.
+func steps() []string {
+	var names []string
+	for _, s := range replace.Steps {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // visits are what `landfall load` counted.

@@ -111,6 +111,7 @@ func (f *flags) options(ctx context.Context, c *command.Context) (platform.Optio
 	}
 	switch {
 	case !onExisting(c):
+		options.StoresByNode = true
 		if f.ingressClass == "" {
 			options.FrontDoor = fmt.Sprintf("http://127.0.0.1:%d/", f.port)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,7 +36,25 @@ func (x *run) finish(ctx context.Context, shown progress.Step) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s and %s finished, %s handed over", plural(moved, "environment"), plural(len(x.report.Migrations), "migration"), plural(schedules, "schedule")), nil
+	return finished(moved, len(x.report.Migrations), schedules), nil
+}
+
+// finished says what came of it. What a run before this one has finished can no
+// longer be counted.
+func finished(moved, migrations, schedules int) string {
+	var parts []string
+	for _, part := range []struct {
+		n     int
+		thing string
+	}{{moved, "environment"}, {migrations, "migration"}, {schedules, "schedule"}} {
+		if part.n > 0 {
+			parts = append(parts, plural(part.n, part.thing))
+		}
+	}
+	if len(parts) == 0 {
+		return "all was finished already"
+	}
+	return strings.Join(parts, ", ") + " finished"
 }
 
 func (x *run) finishMigrations(ctx context.Context, shown progress.Step) error {

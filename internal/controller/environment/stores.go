@@ -54,6 +54,9 @@ func (r *Reconciler) ensureStore(ctx context.Context, s *scope, st v1alpha1.Stor
 	if address == "" {
 		return nil, fault.New(fault.Invalid, "Put the address under the key url.", "Secret %s has no url", source.Name)
 	}
+	if err := reachedFrom(s.cluster, source.Name, address); err != nil {
+		return nil, err
+	}
 	if st.External != "" {
 		return settingsOf(source), nil
 	}
@@ -69,6 +72,24 @@ func (r *Reconciler) ensureStore(ctx context.Context, s *scope, st v1alpha1.Stor
 		return settingsOf(own), nil
 	}
 	return r.makeStore(ctx, s, st, source, own)
+}
+
+// reachedFrom refuses a server that pods of the cluster cannot know: names of
+// Services mean something on the management cluster only.
+func reachedFrom(cluster *v1alpha1.Cluster, secret, address string) error {
+	if cluster.Spec.KubeconfigSecret == nil {
+		return nil
+	}
+	server, err := store.ParseServer(address)
+	if err != nil {
+		return err
+	}
+	host := server.Hostname()
+	if !strings.HasSuffix(host, ".svc") && !strings.Contains(host, ".svc.") {
+		return nil
+	}
+	return fault.New(fault.Invalid, "Give the Secret an address that pods of both clusters reach.",
+		"its server %s cannot be reached from cluster %s: give Secret %s an address that pods there reach", host, cluster.Name, secret)
 }
 
 // makeStore makes a store on the server of source and remembers its settings.
