@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,6 +27,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -35,17 +38,22 @@ import (
 
 // Options of a Cluster.
 type Options struct {
-	// Name is the benchmark's.
-	Name string
 	// Landfall is the program under test.
 	Landfall string
 	// Keep leaves cluster and folder for looking around.
 	Keep bool
 }
 
+// AddFlags lets users of a benchmark set them.
+func (o *Options) AddFlags(flags *flag.FlagSet) {
+	flags.StringVar(&o.Landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	flags.BoolVar(&o.Keep, "keep", false, "leave clusters for a look")
+}
+
 // Cluster is a cluster of one node, with a folder that goes with it.
 type Cluster struct {
 	Options
+	Name       string
 	Dir        string
 	Kubeconfig string
 	// Registry that its nodes pull from.
@@ -56,10 +64,12 @@ type Cluster struct {
 	metrics string
 }
 
-// Start makes the cluster with Landfall's kinds and an object for itself. What
-// it gives is to be closed even with an error.
-func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{Options: o}
+// Start makes a cluster of that name with Landfall's kinds and an object for
+// itself. What it gives is to be closed even with an error.
+func Start(ctx context.Context, name string, o Options) (*Cluster, error) {
+	// The client would ask for a logger; what fails is returned.
+	ctrllog.SetLogger(logr.Discard())
+	c := &Cluster{Options: o, Name: name}
 	var err error
 	if c.Landfall, err = filepath.Abs(o.Landfall); err != nil {
 		return c, err

@@ -18,29 +18,24 @@ import (
 	"flag"
 	"log"
 
-	"github.com/go-logr/logr"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-
+	"github.com/landfall-dev/landfall/bench/cluster"
 	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
-	landfall string
-	parts    string
-	pairs    int
-	many     int
-	keep     bool
+	cluster cluster.Options
+	parts   string
+	pairs   int
+	many    int
 }
 
 func main() {
 	log.SetFlags(log.Ltime)
-	ctrllog.SetLogger(logr.Discard())
 	opts := options{}
-	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	opts.cluster.AddFlags(flag.CommandLine)
 	flag.StringVar(&opts.parts, "parts", "create,rollback,scale", "what to measure")
 	flag.IntVar(&opts.pairs, "pairs", 5, "how often each side of a comparison runs")
 	flag.IntVar(&opts.many, "many", 100, "environments created at once by the scale part")
-	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
 	flag.Parse()
 
 	harness.Main("bench-env", func(ctx context.Context) error { return run(ctx, opts) })

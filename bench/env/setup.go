@@ -35,7 +35,7 @@ type bench struct {
 // setUp builds the tools and starts everything. The bench it returns is to be
 // torn down even with an error.
 func setUp(ctx context.Context, opts options) (*bench, error) {
-	c, err := cluster.Start(ctx, cluster.Options{Name: "bench-env", Landfall: opts.landfall, Keep: opts.keep})
+	c, err := cluster.Start(ctx, "bench-env", opts.cluster)
 	b := &bench{Cluster: c, opts: opts, kubectl: filepath.Join(c.Dir, "kubectl"), image: c.Registry + "/bench/server"}
 	if err != nil {
 		return b, err

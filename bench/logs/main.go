@@ -8,36 +8,32 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"github.com/landfall-dev/landfall/bench/bar"
 	"log"
 	"slices"
 	"time"
 
-	"github.com/go-logr/logr"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	"github.com/landfall-dev/landfall/bench/bar"
 
+	"github.com/landfall-dev/landfall/bench/cluster"
 	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
-	landfall string
-	stern    string
-	pods     int
-	lines    int
-	pairs    int
-	keep     bool
+	cluster cluster.Options
+	stern   string
+	pods    int
+	lines   int
+	pairs   int
 }
 
 func main() {
 	log.SetFlags(log.Ltime)
-	ctrllog.SetLogger(logr.Discard())
 	opts := options{}
-	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	opts.cluster.AddFlags(flag.CommandLine)
 	flag.StringVar(&opts.stern, "stern", "v1.33.1", "`version` of stern to compare with, or the path of a binary")
 	flag.IntVar(&opts.pods, "pods", 8, "how many pods print")
 	flag.IntVar(&opts.lines, "lines", 30_000, "how many lines each of them prints")
 	flag.IntVar(&opts.pairs, "pairs", 5, "how often each side runs")
-	flag.BoolVar(&opts.keep, "keep", false, "leave the cluster for a look")
 	flag.Parse()
 
 	harness.Main("bench-logs", func(ctx context.Context) error { return run(ctx, opts) })

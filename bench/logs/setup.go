@@ -44,7 +44,7 @@ type side struct {
 // setUp makes everything ready. The bench it returns is to be torn down even
 // with an error.
 func setUp(ctx context.Context, opts options) (*bench, error) {
-	c, err := cluster.Start(ctx, cluster.Options{Name: "bench-logs", Landfall: opts.landfall, Keep: opts.keep})
+	c, err := cluster.Start(ctx, "bench-logs", opts.cluster)
 	b := &bench{Cluster: c, opts: opts, stern: filepath.Join(c.Dir, "stern"), image: c.Registry + "/bench/chatter:1"}
 	if err != nil {
 		return b, err

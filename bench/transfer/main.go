@@ -17,28 +17,22 @@ import (
 	"flag"
 	"log"
 
-	"github.com/go-logr/logr"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-
 	"github.com/landfall-dev/landfall/bench/cluster"
 	"github.com/landfall-dev/landfall/bench/harness"
 )
 
 type options struct {
-	landfall string
-	parts    string
-	objects  int
-	keep     bool
+	cluster cluster.Options
+	parts   string
+	objects int
 }
 
 func main() {
 	log.SetFlags(log.Ltime)
-	ctrllog.SetLogger(logr.Discard())
 	opts := options{}
-	flag.StringVar(&opts.landfall, "landfall", "bin/landfall", "the landfall `binary`, with localkube beside it")
+	opts.cluster.AddFlags(flag.CommandLine)
 	flag.StringVar(&opts.parts, "parts", "transfer,parity,velero", "what to measure; each part needs those before it")
 	flag.IntVar(&opts.objects, "objects", 10_000, "how many objects are transferred")
-	flag.BoolVar(&opts.keep, "keep", false, "leave the clusters for a look")
 	flag.Parse()
 
 	harness.Main("bench-transfer", func(ctx context.Context) error { return run(ctx, opts) })
@@ -55,10 +49,10 @@ type bench struct {
 func run(ctx context.Context, opts options) (err error) {
 	b := &bench{opts: opts}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if b.blue, err = cluster.Start(ctx, cluster.Options{Name: "bench-blue", Landfall: opts.landfall, Keep: opts.keep}); err != nil {
+	if b.blue, err = cluster.Start(ctx, "bench-blue", opts.cluster); err != nil {
 		return err
 	}
-	if b.green, err = cluster.Start(ctx, cluster.Options{Name: "bench-green", Landfall: opts.landfall, Keep: opts.keep}); err != nil {
+	if b.green, err = cluster.Start(ctx, "bench-green", opts.cluster); err != nil {
 		return err
 	}
 	if err := b.fill(ctx); err != nil {
