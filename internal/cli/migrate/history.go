@@ -2,10 +2,8 @@ package migrate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -206,15 +204,11 @@ func addLoad(d *evidence.Document, file string) error {
 	if file == "" {
 		return nil
 	}
-	text, err := os.ReadFile(file)
+	summary, err := load.ReadSummary(file)
 	if err != nil {
-		return fault.Wrap(fault.Invalid, fmt.Errorf("reading the load: %w", err), "")
+		return err
 	}
-	var summary load.Summary
-	if err := json.Unmarshal(text, &summary); err != nil || summary.Started.IsZero() {
-		return fault.New(fault.Invalid, "Write it with: landfall load … -o json > "+file, "reading the load: %s is not what landfall load -o json writes", file)
-	}
-	figures, sections := summary.Evidence()
+	figures, sections := summary.Evidence(d.Started, d.Ended)
 	d.Figures = append(d.Figures, figures...)
 	d.Sections = append(sections, d.Sections...)
 	return nil
