@@ -117,6 +117,27 @@ type Terraform struct {
 	// default.
 	// +optional
 	Backend *TerraformBackend `json:"backend,omitempty"`
+
+	// Job says how Terraform runs in a pod of the management cluster, with
+	// --in-cluster.
+	// +optional
+	Job *TerraformJob `json:"job,omitempty"`
+}
+
+// TerraformJob is what the pod has in which Terraform runs.
+type TerraformJob struct {
+	// Image with terraform or tofu on its PATH, and what the module's providers
+	// and scripts need besides. Landfall puts itself into the pod.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:default="docker.io/hashicorp/terraform:1.11"
+	// +optional
+	Image string `json:"image,omitempty"`
+
+	// SecretName names a Secret in namespace landfall-system whose keys become
+	// environment variables: credentials of the providers and of the backend.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	SecretName string `json:"secretName,omitempty"`
 }
 
 // SecretVariable gives a variable the value of a Secret's key.

@@ -17,6 +17,8 @@ const (
 	LabelEnvironment = "landfall.dev/environment"
 	// LabelDataCopy names the DataCopy that an object works for.
 	LabelDataCopy = "landfall.dev/data-copy"
+	// LabelCluster names the Cluster that a Job works on.
+	LabelCluster = "landfall.dev/cluster"
 	// LabelProject names the project namespace that holds the Environment.
 	LabelProject = "landfall.dev/project"
 )

@@ -17,6 +17,7 @@ import (
 func newPlan(c *command.Context) *cobra.Command {
 	var opts provision.PlanOptions
 	var detailed bool
+	var where place
 	cmd := &cobra.Command{
 		Use:   "plan NAME",
 		Short: "Show what Terraform would do for a cluster, and keep that for apply",
@@ -24,21 +25,22 @@ func newPlan(c *command.Context) *cobra.Command {
 management cluster; ` + "`landfall cluster apply`" + ` carries out exactly this one.
 
 The exit code is 0; with --detailed-exitcode it is 1 if there is something to do.`,
-		Example:           "  landfall cluster plan green\n  landfall cluster plan green --replace terraform_data.cluster -o json",
+		Example:           "  landfall cluster plan green\n  landfall cluster plan green --replace terraform_data.cluster -o json\n  landfall cluster plan green --in-cluster",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return plan(cmd.Context(), c, args[0], opts, detailed)
+			return plan(cmd.Context(), c, args[0], opts, where, detailed)
 		},
 	}
 	cmd.Flags().StringArrayVar(&opts.Replace, "replace", nil, "`address` of a resource to make anew (repeatable)")
 	cmd.Flags().BoolVar(&opts.Destroy, "destroy", false, "show what destroying it would remove; this is not kept")
+	where.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 1 if there is something to do")
 	return cmd
 }
 
-func plan(ctx context.Context, c *command.Context, name string, opts provision.PlanOptions, detailed bool) error {
-	p, err := Provisioner(c)
+func plan(ctx context.Context, c *command.Context, name string, opts provision.PlanOptions, where place, detailed bool) error {
+	p, err := where.engine(ctx, c, false)
 	if err != nil {
 		return err
 	}
@@ -61,6 +63,7 @@ func plan(ctx context.Context, c *command.Context, name string, opts provision.P
 
 type applyFlags struct {
 	approval
+	place
 	replace []string
 	server  string
 }
@@ -72,24 +75,28 @@ func newApply(c *command.Context) *cobra.Command {
 		Short: "Bring a cluster to what its object says, by Terraform",
 		Long: `Carry out the plan that ` + "`landfall cluster plan`" + ` kept, exactly; without one, make
 a plan, show it and ask. Afterwards the kubeconfig that Landfall uses is what the
-module puts out. What was interrupted is gone on with.`,
-		Example:           "  landfall cluster apply green\n  landfall cluster apply green --replace terraform_data.cluster --yes",
+module puts out. What was interrupted is gone on with.
+
+With --in-cluster Terraform runs in a Job of the management cluster, which goes
+on when this command is interrupted; asking again follows it.`,
+		Example:           "  landfall cluster apply green\n  landfall cluster apply green --replace terraform_data.cluster --yes\n  landfall cluster apply green --in-cluster",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts := provision.ApplyOptions{Replace: flags.replace, Server: flags.server}
-			return applyCluster(cmd.Context(), c, args[0], "apply", opts, flags.approval)
+			return applyCluster(cmd.Context(), c, args[0], "apply", opts, flags.place, flags.approval)
 		},
 	}
 	flags.approval.addTo(cmd.Flags(), createWait)
+	flags.place.addTo(cmd.Flags())
 	cmd.Flags().StringArrayVar(&flags.replace, "replace", nil, "`address` of a resource to make anew (repeatable)")
 	cmd.Flags().StringVar(&flags.server, "server", "", "`URL` of the API server as Landfall's pods reach it, where it differs")
 	return cmd
 }
 
 // applyCluster runs Terraform for a cluster and says what came of it.
-func applyCluster(ctx context.Context, c *command.Context, name, verb string, opts provision.ApplyOptions, approved approval) error {
-	p, err := Provisioner(c)
+func applyCluster(ctx context.Context, c *command.Context, name, verb string, opts provision.ApplyOptions, where place, approved approval) error {
+	p, err := where.engine(ctx, c, approved.yes)
 	if err != nil {
 		return err
 	}
@@ -115,6 +122,7 @@ func applyCluster(ctx context.Context, c *command.Context, name, verb string, op
 
 func newImport(c *command.Context) *cobra.Command {
 	var approved approval
+	var where place
 	cmd := &cobra.Command{
 		Use:   "import NAME ADDRESS ID",
 		Short: "Take something that exists for a resource of the cluster's module",
@@ -126,15 +134,17 @@ it is shown first; nothing else is done.`,
 		Args:    command.Args(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts := provision.ApplyOptions{Import: &terraform.Imported{Address: args[1], ID: args[2]}}
-			return applyCluster(cmd.Context(), c, args[0], "import into", opts, approved)
+			return applyCluster(cmd.Context(), c, args[0], "import into", opts, where, approved)
 		},
 	}
 	approved.addTo(cmd.Flags(), 0)
+	where.addTo(cmd.Flags())
 	return cmd
 }
 
 func newDrift(c *command.Context) *cobra.Command {
-	return &cobra.Command{
+	var where place
+	cmd := &cobra.Command{
 		Use:   "drift NAME",
 		Short: "Compare a cluster's infrastructure with what its object says",
 		Long: `Compare a cluster's infrastructure with what its object says, without taking a
@@ -145,13 +155,15 @@ The exit code is 0 if nothing differs, 1 if something does, 3 if that is unknown
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return drift(cmd.Context(), c, args[0])
+			return drift(cmd.Context(), c, args[0], where)
 		},
 	}
+	where.addTo(cmd.Flags())
+	return cmd
 }
 
-func drift(ctx context.Context, c *command.Context, name string) error {
-	p, err := Provisioner(c)
+func drift(ctx context.Context, c *command.Context, name string, where place) error {
+	p, err := where.engine(ctx, c, false)
 	if err != nil {
 		return err
 	}

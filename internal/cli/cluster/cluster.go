@@ -27,7 +27,7 @@ func New(c *command.Context) *cobra.Command {
 		Short:   "The clusters that environments run on",
 		Example: "  landfall cluster add green --from-kubeconfig green.yaml --domain green.example.org --ingress-class nginx\n  landfall cluster list",
 	}, newCreate(c), newPlan(c), newApply(c), newDrift(c), newImport(c), newUnlock(c), newDestroy(c),
-		newAdd(c), newList(c), newGet(c), newRemove(c), newCapacity(c), newHostnames(c), newPreflight(c), newTransfer(c), newSchedules(c), newMigrate(c))
+		newAdd(c), newList(c), newGet(c), newRemove(c), newCapacity(c), newHostnames(c), newJob(c), newPreflight(c), newTransfer(c), newSchedules(c), newMigrate(c))
 }
 
 func newList(c *command.Context) *cobra.Command {

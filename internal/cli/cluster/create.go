@@ -24,6 +24,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/objects"
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
+	"github.com/landfall-dev/landfall/internal/cluster/provision/job"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -39,6 +40,7 @@ type moduleFlags struct {
 	secrets         []string
 	backend         string
 	backendConfig   []string
+	job             v1alpha1.TerraformJob
 }
 
 func (m *moduleFlags) addTo(f *pflag.FlagSet) {
@@ -49,12 +51,15 @@ func (m *moduleFlags) addTo(f *pflag.FlagSet) {
 	f.StringArrayVar(&m.secrets, "secret-var", nil, "`NAME=NAMESPACE/SECRET/KEY`: a variable that is neither shown nor written to disk (repeatable)")
 	f.StringVar(&m.backend, "backend", "", "`type` of backend that keeps the state, such as s3; by default a Secret of the management cluster")
 	f.StringArrayVar(&m.backendConfig, "backend-config", nil, "`NAME=VALUE` of the backend (repeatable)")
+	f.StringVar(&m.job.Image, "job-image", "", "`image` with terraform or tofu for --in-cluster (default "+job.DefaultImage+")")
+	f.StringVar(&m.job.SecretName, "job-secret", "", "`name` of a Secret in landfall-system whose keys are environment variables for --in-cluster")
 }
 
 type createFlags struct {
 	moduleFlags
 	routingFlags
 	approval
+	place
 	addons string
 	server string
 	dryRun bool
@@ -99,10 +104,12 @@ endpoint and certificate_authority with something to log in with
 
 Terraform's state is kept in a Secret of the management cluster unless another
 --backend is chosen. One at a time works on a cluster; what was interrupted is
-gone on with by asking again. Needs terraform or tofu.`,
+gone on with by asking again. Needs terraform or tofu; with --in-cluster it runs
+in a Job of the management cluster instead, and goes on without you.`,
 		Example: `  landfall cluster create green --module local --var nodes=2 --domain green.example.org --ingress-class nginx
   landfall cluster create green --module aws-eks --var-file green.yaml --backend s3 --backend-config bucket=states
-  landfall cluster create green --module ./infra/cluster --secret-var token=infra/hoster/token --yes`,
+  landfall cluster create green --module ./infra/cluster --secret-var token=infra/hoster/token --yes
+  landfall cluster create green --module aws-eks --var-file green.yaml --job-secret aws --in-cluster`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return create(cmd.Context(), c, args[0], flags)
@@ -112,6 +119,7 @@ gone on with by asking again. Needs terraform or tofu.`,
 	flags.moduleFlags.addTo(f)
 	flags.routingFlags.addTo(f)
 	flags.approval.addTo(f, createWait)
+	flags.place.addTo(f)
 	f.StringVar(&flags.addons, "addons", "", "`PROJECT/BLUEPRINT` of the cluster-level resources that the cluster gets")
 	f.StringVar(&flags.server, "server", "", "`URL` of the API server as Landfall's pods reach it, where it differs")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "let the API server check the object, and change nothing")
@@ -134,7 +142,7 @@ func create(ctx context.Context, c *command.Context, name string, flags createFl
 	if err != nil || flags.dryRun {
 		return printOutcome(c, err, applied, fmt.Sprintf("cluster %s would be %s (dry run)", name, applied.Change))
 	}
-	return applyCluster(ctx, c, name, "create", provision.ApplyOptions{Server: flags.server}, flags.approval)
+	return applyCluster(ctx, c, name, "create", provision.ApplyOptions{Server: flags.server}, flags.place, flags.approval)
 }
 
 func printOutcome(c *command.Context, err error, value any, text string) error {
@@ -206,6 +214,9 @@ func (m moduleFlags) terraform(c *command.Context, name string) (*v1alpha1.Terra
 	spec.Variables = variables
 	if spec.SecretVariables, err = secretVariables(m.secrets); err != nil {
 		return nil, err
+	}
+	if m.job != (v1alpha1.TerraformJob{}) {
+		spec.Job = &m.job
 	}
 	config, err := command.Pairs("backend-config", m.backendConfig)
 	if err != nil {

@@ -18,6 +18,7 @@ const leftoverPatience = 15 * time.Minute
 
 type destroyFlags struct {
 	approval
+	place
 	force, dryRun bool
 	patience      time.Duration
 }
@@ -34,7 +35,7 @@ Landfall knows of the cluster.
 
 It is refused while environments run on the cluster, or one that moved away still
 has its old side there. ` + "`landfall cluster remove`" + ` only forgets a cluster.`,
-		Example:           "  landfall cluster destroy blue\n  landfall cluster destroy blue --yes\n  landfall cluster destroy blue --dry-run",
+		Example:           "  landfall cluster destroy blue\n  landfall cluster destroy blue --yes\n  landfall cluster destroy blue --dry-run\n  landfall cluster destroy blue --in-cluster",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,6 +43,7 @@ has its old side there. ` + "`landfall cluster remove`" + ` only forgets a clust
 		},
 	}
 	flags.approval.addTo(cmd.Flags(), 0)
+	flags.place.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&flags.force, "force", false, "although the cluster does not answer, or an apply was killed; what is not known of stays")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	cmd.Flags().DurationVar(&flags.patience, "patience", leftoverPatience, "how long what the cluster made outside may take to go")
@@ -57,7 +59,7 @@ type destroyed struct {
 }
 
 func destroy(ctx context.Context, c *command.Context, name string, flags destroyFlags) error {
-	p, err := Provisioner(c)
+	p, err := flags.engine(ctx, c, flags.yes)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
 	"github.com/landfall-dev/landfall/internal/cluster/replace"
 	"github.com/landfall-dev/landfall/internal/environment"
-	"github.com/landfall-dev/landfall/internal/evidence"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/migration"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -73,8 +72,8 @@ you to decide.`,
 	f.BoolVar(&flags.wishes.Destroy, "destroy", false, "destroy FROM at the end, if Terraform made it")
 	f.BoolVar(&flags.undo, "undo", false, "return all traffic and all environments to FROM")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "show what each step would do, and change nothing")
-	f.StringVar(&flags.evidence, "evidence", "", "write what was done to `file`: a page, or JSON if it ends in .json")
-	cmd.AddCommand(newMigrateStatus(c))
+	f.StringVar(&flags.evidence, "evidence", "", "write what was found and done to `file`: a page, Markdown (.md) or JSON (.json)")
+	cmd.AddCommand(newMigrateStatus(c), newMigrateEvidence(c))
 	return cmd
 }
 
@@ -110,7 +109,10 @@ func migrate(ctx context.Context, c *command.Context, from, to string, flags mig
 	if report == nil {
 		return command.Explain(err)
 	}
-	kept := keepEvidence(report.Evidence(), flags.evidence)
+	var kept error
+	if flags.evidence != "" {
+		kept = keepEvidence(context.WithoutCancel(ctx), c, report, flags.evidence, "")
+	}
 	printed := c.Print(report, func(w io.Writer) error {
 		if err != nil {
 			return nil // the error says it
@@ -198,49 +200,4 @@ func replacer(ctx context.Context, c *command.Context, flags migrateFlags) (*rep
 			}}, reporter)
 		},
 	}), nil
-}
-
-func keepEvidence(d evidence.Document, path string) error {
-	if path == "" {
-		return nil
-	}
-	return d.WriteFile(path)
-}
-
-func newMigrateStatus(c *command.Context) *cobra.Command {
-	return &cobra.Command{
-		Use:               "status TO",
-		Short:             "Show how far the migration to a cluster has come",
-		Example:           "  landfall cluster migrate status green",
-		Args:              command.Args(cobra.ExactArgs(1)),
-		ValidArgsFunction: ask.CompleteClusters(c),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return migrateStatus(cmd.Context(), c, args[0])
-		},
-	}
-}
-
-func migrateStatus(ctx context.Context, c *command.Context, to string) error {
-	cluster, err := read(ctx, c, to)
-	if err != nil {
-		return err
-	}
-	replaces := cluster.Status.Replaces
-	if replaces == nil {
-		return fault.New(fault.NotFound, "`landfall cluster migrate FROM "+to+"` begins one.", "cluster %s replaces none", to)
-	}
-	return c.Print(replaces, func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "%s replaces %s, since %s ago\n\n", to, replaces.Cluster, c.Age(replaces.StartedAt.Time)); err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, s := range replaces.Steps {
-			at := "-"
-			if s.At != nil {
-				at = c.Age(s.At.Time) + " ago"
-			}
-			rows = append(rows, []string{s.Name, s.State, at, s.Message})
-		}
-		return command.Rows(w, []string{"step", "state", "when", "what came of it"}, rows)
-	})
 }

@@ -81,7 +81,10 @@ func look(ctx context.Context, c *command.Context, from, to string, flags prefli
 		return command.Explain(err)
 	}
 	printed := c.Print(report, func(w io.Writer) error { return report.Write(w, c.Color(w)) })
-	kept := keepEvidence(report.Evidence(), flags.evidence)
+	var kept error
+	if flags.evidence != "" {
+		kept = report.Evidence().WriteFile(flags.evidence)
+	}
 	if err := errors.Join(printed, kept); err != nil {
 		return err
 	}

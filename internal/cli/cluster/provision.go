@@ -10,16 +10,55 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
+	"github.com/landfall-dev/landfall/internal/cluster/provision/job"
 	"github.com/landfall-dev/landfall/internal/cluster/provision/leftovers"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/localcluster"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
+
+// engine carries out what commands ask of Terraform: here, or in a Job.
+type engine interface {
+	Plan(ctx context.Context, name string, opts provision.PlanOptions, reporter progress.Reporter) (*provision.Planned, error)
+	Apply(ctx context.Context, name string, opts provision.ApplyOptions, reporter progress.Reporter) (*provision.Planned, error)
+	Destroy(ctx context.Context, name string, opts provision.DestroyOptions, reporter progress.Reporter) error
+	Drift(ctx context.Context, name string, reporter progress.Reporter) (*provision.Planned, error)
+}
+
+// place says where Terraform runs.
+type place struct{ inCluster bool }
+
+func (p *place) addTo(f *pflag.FlagSet) {
+	f.BoolVar(&p.inCluster, "in-cluster", false, "run Terraform in a Job of the management cluster, as spec.terraform.job says")
+}
+
+// engine that runs there; unasked says that everything is approved beforehand.
+func (p place) engine(ctx context.Context, c *command.Context, unasked bool) (engine, error) {
+	if !p.inCluster {
+		return Provisioner(c)
+	}
+	cl, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	config, err := c.RESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the management cluster: %w", err)
+	}
+	return job.New(job.Options{Client: cl, Kube: kube, By: c.WhoAmI(ctx), Unasked: unasked}), nil
+}
 
 // Provisioner makes and removes clusters for the person behind this run.
 func Provisioner(c *command.Context) (*provision.Provisioner, error) {
@@ -48,7 +87,7 @@ func Provisioner(c *command.Context) (*provision.Provisioner, error) {
 		return nil, err
 	}
 	return provision.New(provision.Options{
-		Client: cl, Tool: tool, Hub: hub, Dir: dir, Holder: holder, Clock: c.Clock, Reached: crashPoint(c),
+		Client: cl, Tool: tool, Hub: hub, Dir: dir, Holder: holder, Pod: c.Getenv(job.EnvPod), Clock: c.Clock, Reached: crashPoint(c),
 	}), nil
 }
 

@@ -96,7 +96,7 @@ const account = "landfall"
 // bring any kind, and Kubernetes lets nobody grant rights he does not have.
 func (p *Provisioner) ownAccount(ctx context.Context, name string, config *api.Config, timeout time.Duration, reporter progress.Reporter) (*api.Config, error) {
 	step := reporter.Step("making Landfall an account on cluster " + name)
-	made, err := makeAccount(ctx, name, config, max(timeout, time.Minute))
+	made, err := makeAccount(ctx, config, max(timeout, time.Minute), step)
 	if err != nil {
 		step.Fail(err)
 		return nil, fmt.Errorf("making Landfall an account on cluster %s: %w", name, err)
@@ -105,12 +105,16 @@ func (p *Provisioner) ownAccount(ctx context.Context, name string, config *api.C
 	return made, nil
 }
 
-func makeAccount(ctx context.Context, name string, config *api.Config, timeout time.Duration) (*api.Config, error) {
+func makeAccount(ctx context.Context, config *api.Config, timeout time.Duration, step progress.Step) (*api.Config, error) {
 	reach, err := clientcmd.NewDefaultClientConfig(*config, nil).ClientConfig()
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(ctx, reach, timeout, nil); err != nil {
+	kube, err := cautious(reach)
+	if err != nil {
+		return nil, err
+	}
+	if err := until(ctx, timeout, step, answers(kube)); err != nil {
 		return nil, err
 	}
 	cl, err := client.New(reach, client.Options{})
@@ -173,66 +177,76 @@ func keyOf(ref *v1alpha1.SecretKeyRef) string {
 // await waits until the cluster answers and has a node that is ready.
 func (p *Provisioner) await(ctx context.Context, cluster *v1alpha1.Cluster, timeout time.Duration, reporter progress.Reporter) error {
 	step := reporter.Step("waiting for cluster " + cluster.Name)
-	config, err := p.reach(ctx, cluster)
-	if err == nil {
-		err = answers(ctx, config, timeout, step)
-	}
-	if err == nil {
-		err = nodesReady(ctx, config, timeout, step)
-	}
+	host, err := p.awaitNodes(ctx, cluster, timeout, step)
 	if err != nil {
 		step.Fail(err)
 		return fault.New(fault.Failed, "Look at the cluster; `landfall cluster apply "+cluster.Name+"` waits again.", "waiting for cluster %s: %w", cluster.Name, err)
 	}
-	step.Done("answers at %s", config.Host)
+	step.Done("answers at %s", host)
 	return nil
 }
 
-// answers waits until the API server says that it is ready.
-func answers(ctx context.Context, config *rest.Config, timeout time.Duration, step progress.Step) error {
-	config = rest.CopyConfig(config)
-	config.Timeout = 5 * time.Second
-	kube, err := kubernetes.NewForConfig(config)
+func (p *Provisioner) awaitNodes(ctx context.Context, cluster *v1alpha1.Cluster, timeout time.Duration, step progress.Step) (host string, err error) {
+	config, err := p.reach(ctx, cluster)
 	if err != nil {
-		return err
+		return "", err
 	}
+	kube, err := cautious(config)
+	if err != nil {
+		return "", err
+	}
+	if err := until(ctx, timeout, step, answers(kube)); err != nil {
+		return "", fmt.Errorf("asking whether it is ready: %w", err)
+	}
+	if err := until(ctx, timeout, step, nodesReady(kube)); err != nil {
+		return "", fmt.Errorf("asking for its nodes: %w", err)
+	}
+	return config.Host, nil
+}
+
+// answerTimeout bounds each request to a cluster that may not be there yet.
+const answerTimeout = 5 * time.Second
+
+// cautious is a client for a cluster that may not be there yet.
+func cautious(config *rest.Config) (*kubernetes.Clientset, error) {
+	config = rest.CopyConfig(config)
+	config.Timeout = answerTimeout
+	return kubernetes.NewForConfig(config)
+}
+
+// until asks every second until the answer is no error, and says what the last
+// one was if that takes too long.
+func until(ctx context.Context, timeout time.Duration, step progress.Step, ask func(context.Context) error) error {
 	var last error
-	err = wait.PollUntilContextTimeout(ctx, time.Second, timeout, true, func(ctx context.Context) (bool, error) {
-		_, last = kube.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-		if last != nil && step != nil {
+	err := wait.PollUntilContextTimeout(ctx, time.Second, timeout, true, func(ctx context.Context) (bool, error) {
+		if last = ask(ctx); last != nil {
 			step.Update("%v", last)
 		}
 		return last == nil, nil
 	})
 	if err != nil && last != nil && ctx.Err() == nil {
-		return fmt.Errorf("no answer within %s: %w", timeout, last)
+		return fmt.Errorf("not within %s: %w", timeout, last)
 	}
 	return err
 }
 
-// nodesReady waits until there is a node, and pods are let onto all there are.
-func nodesReady(ctx context.Context, config *rest.Config, timeout time.Duration, step progress.Step) error {
-	kube, err := kubernetes.NewForConfig(config)
-	if err != nil {
+// answers asks the API server whether it is ready.
+func answers(kube kubernetes.Interface) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := kube.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err
 	}
-	last := errors.New("no node has joined")
-	err = wait.PollUntilContextTimeout(ctx, time.Second, timeout, true, func(ctx context.Context) (bool, error) {
+}
+
+// nodesReady asks whether there is a node, and pods are let onto all there are.
+func nodesReady(kube kubernetes.Interface) func(context.Context) error {
+	return func(ctx context.Context) error {
 		nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
-			last = err
-			return false, nil
+			return err
 		}
-		last = notReady(nodes.Items)
-		if last != nil {
-			step.Update("%v", last)
-		}
-		return last == nil, nil
-	})
-	if err != nil && last != nil && ctx.Err() == nil {
-		return fmt.Errorf("not ready within %s: %w", timeout, last)
+		return notReady(nodes.Items)
 	}
-	return err
 }
 
 // notReady says which node keeps pods away because it is not ready, or that

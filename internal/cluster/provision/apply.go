@@ -19,9 +19,9 @@ var ErrNotApproved = errors.New("not approved: nothing was changed")
 // PlanOptions choose what is planned.
 type PlanOptions struct {
 	// Destroy plans to remove the cluster. Such a plan is not kept.
-	Destroy bool
+	Destroy bool `json:"destroy,omitempty"`
 	// Replace names resources to be made anew.
-	Replace []string
+	Replace []string `json:"replace,omitempty"`
 }
 
 // Plan finds out what Terraform would do for a cluster, and keeps that for
@@ -50,19 +50,19 @@ func (p *Provisioner) Plan(ctx context.Context, name string, opts PlanOptions, r
 // ApplyOptions choose what is applied.
 type ApplyOptions struct {
 	// Replace names resources to be made anew.
-	Replace []string
+	Replace []string `json:"replace,omitempty"`
 	// Import takes a resource that exists for the module's, and does nothing
 	// else.
-	Import *terraform.Imported
+	Import *terraform.Imported `json:"import,omitempty"`
 	// Server is how Landfall's pods reach the API server, where the module does
 	// not put that out.
-	Server string
+	Server string `json:"server,omitempty"`
 	// Wait bounds how long the cluster may take until it answers; 0 does not
 	// wait.
-	Wait time.Duration
+	Wait time.Duration `json:"wait,omitempty"`
 	// Approve is shown the plan before it is carried out; an error stops. Not
 	// asked about one that is empty.
-	Approve func(context.Context, *Planned) error
+	Approve func(context.Context, *Planned) error `json:"-"`
 }
 
 // Apply brings a cluster to what its object says: by the plan that was kept, if

@@ -34,13 +34,13 @@ type Destruction struct {
 type DestroyOptions struct {
 	// Force destroys although the cluster does not answer, or an apply was killed:
 	// what it made outside, or what that apply began, may stay.
-	Force bool
+	Force bool `json:"force,omitempty"`
 	// DryRun only shows.
-	DryRun bool
+	DryRun bool `json:"dryRun,omitempty"`
 	// Patience bounds how long each stage of leftovers may take to go.
-	Patience time.Duration
+	Patience time.Duration `json:"patience,omitempty"`
 	// Approve is shown everything before anything is done; an error stops.
-	Approve func(context.Context, *Destruction) error
+	Approve func(context.Context, *Destruction) error `json:"-"`
 }
 
 // Destroy removes a cluster: what it made outside, all that Terraform made, and

@@ -123,7 +123,9 @@ func (p *Provisioner) keptPlan(ctx context.Context, name string) (*Planned, []by
 
 // inputs is a digest of what a plan is made from.
 func inputs(spec *v1alpha1.Terraform) (string, error) {
-	text, err := json.Marshal(spec)
+	planned := *spec
+	planned.Job = nil // where it runs makes no difference
+	text, err := json.Marshal(planned)
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,6 +34,8 @@ const (
 	annotationOperation = "landfall.dev/operation"
 	// annotationProcess names the holder's process, see process.
 	annotationProcess = "landfall.dev/process"
+	// annotationPod names the holder's pod, if it has one.
+	annotationPod = "landfall.dev/pod"
 )
 
 // Holder is who has the lock of a cluster.
@@ -87,10 +90,14 @@ func (p *Provisioner) lock(ctx context.Context, name, operation string, reporter
 func (p *Provisioner) wanted(name, operation string) *coordinationv1.Lease {
 	now := metav1.NewMicroTime(p.Clock())
 	who, seconds := p.Holder+" (pid "+strconv.Itoa(os.Getpid())+")", int32(expiry.Seconds())
+	about := map[string]string{annotationOperation: operation, annotationProcess: process(os.Getpid())}
+	if p.Pod != "" {
+		about[annotationPod] = p.Pod
+	}
 	return &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: Namespace, Name: leaseName(name), Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.FieldManager},
-			Annotations: map[string]string{annotationOperation: operation, annotationProcess: process(os.Getpid())},
+			Annotations: about,
 		},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &who, AcquireTime: &now, RenewTime: &now, LeaseDurationSeconds: &seconds},
 	}
@@ -137,21 +144,13 @@ func (p *Provisioner) holder(ctx context.Context, lock string, reporter progress
 		return nil, Holder{}, client.IgnoreNotFound(err)
 	}
 	holder := described(there)
-	switch gone, local := processGone(there.Annotations[annotationProcess]); {
-	case local && gone:
-		holder.Why = "the process has ended"
-		return there, holder, nil
-	case local:
-		holder.Alive, holder.Why = true, "the process runs on this machine"
-		return there, holder, nil
-	case p.Clock().Sub(holder.Seen) < expiry:
-		holder.Alive, holder.Why = true, fmt.Sprintf("last seen %s ago", p.Clock().Sub(holder.Seen).Round(time.Second))
-		return there, holder, nil
+	listen, err := p.judge(ctx, there, &holder)
+	if err != nil || listen == 0 {
+		return there, holder, err
 	}
-	// Clocks of two machines differ: a holder who is alive shows within a beat.
 	reporter.Note("listening whether %s is alive", holder.Who)
 	select {
-	case <-time.After(beat + beat/2):
+	case <-time.After(listen):
 	case <-ctx.Done():
 		return nil, Holder{}, ctx.Err()
 	}
@@ -165,6 +164,64 @@ func (p *Provisioner) holder(ctx context.Context, lock string, reporter progress
 		holder.Alive, holder.Why = true, "seen this moment"
 	}
 	return again, holder, nil
+}
+
+// judge says whether a holder is alive, and why; or how long to listen for that.
+func (p *Provisioner) judge(ctx context.Context, l *coordinationv1.Lease, holder *Holder) (listen time.Duration, err error) {
+	since := p.Clock().Sub(holder.Seen)
+	gone, local := processGone(l.Annotations[annotationProcess])
+	pod, err := p.podOf(ctx, l)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case local && gone:
+		holder.Why = "the process has ended"
+	case local:
+		holder.Alive, holder.Why = true, "the process runs on this machine"
+	case pod == podEnded:
+		holder.Why = "its pod has ended"
+	case pod == podGone:
+		// Its node may be cut off, and the container run there still.
+		return max(expiry-since, beat+beat/2), nil
+	case since < expiry:
+		holder.Alive, holder.Why = true, fmt.Sprintf("last seen %s ago", since.Round(time.Second))
+	default:
+		// Clocks of two machines differ: a holder who is alive shows within a beat.
+		return beat + beat/2, nil
+	}
+	return 0, nil
+}
+
+// podState is what Kubernetes knows of a holder's pod.
+type podState int
+
+const (
+	podUnknown podState = iota
+	podGone
+	podEnded
+)
+
+// podOf asks for the pod that a holder runs in, if it runs in one and that may
+// be asked.
+func (p *Provisioner) podOf(ctx context.Context, l *coordinationv1.Lease) (podState, error) {
+	name := l.Annotations[annotationPod]
+	if name == "" {
+		return podUnknown, nil
+	}
+	pod := &corev1.Pod{}
+	switch err := p.Client.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, pod); {
+	case apierrors.IsNotFound(err):
+		return podGone, nil
+	case apierrors.IsForbidden(err):
+		return podUnknown, nil
+	case err != nil:
+		return podUnknown, fmt.Errorf("looking at pod %s: %w", name, err)
+	}
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return podEnded, nil
+	}
+	return podUnknown, nil
 }
 
 func described(l *coordinationv1.Lease) Holder {

@@ -45,6 +45,11 @@ type Options struct {
 	Dir string
 	// Holder is who works, as USER@HOST.
 	Holder string
+	// Pod is the name of the pod that this runs in, in Namespace; "" for none.
+	Pod string
+	// Folder is where the module is that the Cluster names as a folder of another
+	// machine; "" if it is there.
+	Folder string
 	Clock  func() time.Time
 	// Find says what a cluster made outside; leftovers.Find if nil.
 	Find func(context.Context, client.Reader) ([]leftovers.Leftover, error)
@@ -163,6 +168,9 @@ func (p *Provisioner) root(ctx context.Context, cluster *v1alpha1.Cluster) (terr
 	root := terraform.Root{
 		Module: spec.Module, Version: spec.Version, Backend: backend(cluster),
 		Variables: map[string]json.RawMessage{}, Secrets: map[string]string{},
+	}
+	if p.Folder != "" && terraform.IsFolder(spec.Module) {
+		root.Module = p.Folder
 	}
 	for name, value := range spec.Variables {
 		root.Variables[name] = value.Raw

@@ -147,8 +147,8 @@ func Full(address string) string {
 // short is the address as people know it from their module.
 func short(address string) string { return strings.TrimPrefix(address, prefix) }
 
-// isFolder says that a module is a folder of this machine, as Terraform writes
+// IsFolder says that a module is a folder of this machine, as Terraform writes
 // it, or an absolute path.
-func isFolder(module string) bool {
+func IsFolder(module string) bool {
 	return module == "." || module == ".." || strings.HasPrefix(module, "./") || strings.HasPrefix(module, "../") || filepath.IsAbs(module)
 }

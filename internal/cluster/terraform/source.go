@@ -27,7 +27,7 @@ func source(module, dir, unpacked string) (string, error) {
 			return "", fmt.Errorf("unpacking module %s: %w", module, err)
 		}
 	}
-	if !isFolder(folder) {
+	if !IsFolder(folder) {
 		return folder, nil
 	}
 	there, err := isDir(folder)
