@@ -38,9 +38,50 @@ data "aws_iam_policy_document" "control_plane" {
   }
 }
 
+# What the AWS cloud controller manager does for nodes and load balancers.
+# https://github.com/kubernetes/cloud-provider-aws/blob/master/docs/prerequisites.md
+data "aws_iam_policy_document" "cloud_controller" {
+  source_policy_documents = [data.aws_iam_policy_document.control_plane.json]
+
+  statement {
+    actions = [
+      "autoscaling:DescribeLaunchConfigurations",
+      "autoscaling:DescribeTags",
+      "ec2:AuthorizeSecurityGroupIngress",
+      "ec2:CreateSecurityGroup",
+      "ec2:CreateTags",
+      "ec2:DeleteSecurityGroup",
+      "ec2:DescribeAvailabilityZones",
+      "ec2:DescribeInstanceTopology",
+      "ec2:DescribeRegions",
+      "ec2:DescribeRouteTables",
+      "ec2:DescribeSecurityGroups",
+      "ec2:DescribeSubnets",
+      "ec2:DescribeVpcs",
+      "ec2:ModifyInstanceAttribute",
+      "ec2:RevokeSecurityGroupIngress",
+      "elasticloadbalancing:*",
+      "kms:DescribeKey",
+    ]
+    resources = ["*"]
+  }
+
+  # The first load balancer of an account.
+  statement {
+    actions   = ["iam:CreateServiceLinkedRole"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:AWSServiceName"
+      values   = ["elasticloadbalancing.amazonaws.com"]
+    }
+  }
+}
+
 locals {
   machine_roles = {
-    control-plane = data.aws_iam_policy_document.control_plane.json
+    control-plane = var.external_cloud_provider ? data.aws_iam_policy_document.cloud_controller.json : data.aws_iam_policy_document.control_plane.json
     node          = data.aws_iam_policy_document.join.json
   }
 

@@ -163,7 +163,7 @@ variable "architecture" {
 variable "manifests" {
   description = "Addresses of manifests that the first machine applies, the pods' network among them."
   type        = list(string)
-  default     = ["https://raw.githubusercontent.com/projectcalico/calico/v3.30.3/manifests/calico.yaml"]
+  default     = ["https://raw.githubusercontent.com/projectcalico/calico/v3.31.5/manifests/calico.yaml"]
 
   validation {
     condition     = alltrue([for m in var.manifests : startswith(m, "https://")])
@@ -172,7 +172,7 @@ variable "manifests" {
 }
 
 variable "external_cloud_provider" {
-  description = "Nodes wait for the AWS cloud controller manager, which load balancers and volumes need. It must then be among the manifests."
+  description = "Nodes wait for the AWS cloud controller manager, which Services of type LoadBalancer need. It must then be among the manifests."
   type        = bool
   default     = false
 }

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"context"
+	"fmt"
 
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -57,4 +58,19 @@ func (s *server) ValidateDataResourceConfig(context.Context, *tfprotov6.Validate
 
 func (s *server) StopProvider(context.Context, *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse, error) {
 	return &tfprotov6.StopProviderResponse{}, nil
+}
+
+// UpgradeResourceState gives a state back as it is: there is one version.
+// Terraform does not ask it of a provider that it mocks, tofu does.
+func (s *server) UpgradeResourceState(_ context.Context, r *tfprotov6.UpgradeResourceStateRequest) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	kind := s.schema.ResourceSchemas[r.TypeName].ValueType()
+	value, err := r.RawState.Unmarshal(kind)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of a resource of type %s: %w", r.TypeName, err)
+	}
+	state, err := tfprotov6.NewDynamicValue(kind, value)
+	if err != nil {
+		return nil, fmt.Errorf("writing the state of a resource of type %s: %w", r.TypeName, err)
+	}
+	return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &state}, nil
 }

@@ -119,6 +119,22 @@ run "inside" {
   }
 }
 
+run "cloud_controller" {
+  variables {
+    external_cloud_provider = true
+  }
+
+  override_data {
+    target = data.aws_iam_policy_document.cloud_controller
+    values = { json = "{\"Sid\": \"controller\"}" }
+  }
+
+  assert {
+    condition     = { for name, p in aws_iam_role_policy.machine : name => p.policy } == { control-plane = "{\"Sid\": \"controller\"}", node = "{}" }
+    error_message = "the control plane may do what the controller does, nodes may not"
+  }
+}
+
 run "network_given" {
   variables {
     network = { vpc_id = "vpc-1", subnet_ids = ["subnet-a"], load_balancer_subnet_ids = ["subnet-l"] }
