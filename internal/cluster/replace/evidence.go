@@ -1,16 +1,46 @@
 package replace
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/evidence"
+	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
 
-// Evidence is the report as a document.
-func (r *Report) Evidence() evidence.Document {
+// Recorded is the report of the replacement that led to a cluster, as far as the
+// journal and the migrations know it: without what preflight and parity found in
+// detail. Errors: fault.NotFound if the cluster does not exist or replaces none.
+func (r *Replacer) Recorded(ctx context.Context, to string) (*Report, error) {
+	c, err := r.cluster(ctx, to)
+	switch {
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, fault.New(fault.NotFound, "`landfall cluster list` shows what there is.", "cluster %s does not exist", to)
+	case c.Status.Replaces == nil:
+		return nil, fault.New(fault.NotFound, "`landfall cluster migrate FROM "+to+"` begins one.", "cluster %s replaces none", to)
+	}
+	journal := c.Status.Replaces
+	x := &run{Replacer: r, from: journal.Cluster, to: to}
+	report := &Report{From: x.from, To: to, Steps: journal.Steps, Started: journal.StartedAt.UTC()}
+	if report.Migrations, err = x.migrations(ctx); err != nil {
+		return nil, err
+	}
+	for _, s := range journal.Steps {
+		if settled(journal) && s.At != nil && s.At.After(report.Ended) {
+			report.Ended = s.At.UTC()
+		}
+	}
+	return report, nil
+}
+
+// Evidence is the report as a document, with the evidence of the migrations that
+// moved the traffic.
+func (r *Report) Evidence(moves ...evidence.Document) evidence.Document {
 	d := evidence.Document{
 		Kind: "cluster migration", Name: r.From + " to " + r.To, Title: fmt.Sprintf("Cluster %s replaced by %s", r.From, r.To),
 		Started: r.Started, Ended: r.Ended, Answer: result.Holds, Outcome: fmt.Sprintf("everything runs on %s", r.To),
@@ -35,7 +65,11 @@ func (r *Report) Evidence() evidence.Document {
 	}
 	d.Sections = append(d.Sections, evidence.Section{Title: "Steps", Table: &table})
 	if len(r.Migrations) > 0 {
-		d.Sections = append(d.Sections, evidence.Section{Title: "Traffic", Text: "Each migration keeps evidence of its own: `landfall migrate evidence`.", Table: trafficTable(r.Migrations)})
+		d.Sections = append(d.Sections, evidence.Section{Title: "Traffic", Table: trafficTable(r.Migrations)})
+	}
+	for _, move := range moves {
+		d.Figures = append(d.Figures, move.Figures...)
+		d.Sections = append(d.Sections, titled(move.Title+": ", move)...)
 	}
 	if r.Preflight != nil {
 		d.Sections = append(d.Sections, titled("Preflight: ", r.Preflight.Evidence())...)
