@@ -23,6 +23,8 @@ const (
 	childTo   = "LANDFALL_BENCH_TO"
 	childMode = "LANDFALL_BENCH_MODE"
 	childMask = "LANDFALL_BENCH_MASK"
+	// childReadBy is how a Redis is read; "" leaves it to the plan.
+	childReadBy = "LANDFALL_BENCH_READ_BY"
 	// childProfile is where the process writes its profile of CPU time.
 	childProfile = "LANDFALL_BENCH_PROFILE"
 )
@@ -83,6 +85,9 @@ func childCopy(ctx context.Context) error {
 	}
 	defer journal.Close()
 	req := datacopy.Request{From: from, To: to, Mode: datacopy.Mode(os.Getenv(childMode))}
+	if way := os.Getenv(childReadBy); way != "" {
+		req.Options = map[string]string{"read-by": way}
+	}
 	if req.Mask, err = childMasking(from.Kind()); err != nil {
 		return err
 	}

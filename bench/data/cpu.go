@@ -12,8 +12,8 @@ import (
 // clockTick is the unit of times in /proc, the same on every Linux.
 const clockTick = 10 * time.Millisecond
 
-// cpuOf is what running processes, such as servers, took of the processor so
-// far, 0 for those that are gone. Other work on the machine changes wall times,
+// cpuOf is what running processes, such as servers, and those that they started
+// and that ended, took of the processor so far, 0 for those that are gone. Other work on the machine changes wall times,
 // and this hardly.
 func cpuOf(processes ...*os.Process) (sum time.Duration) {
 	for _, process := range processes {
@@ -23,8 +23,8 @@ func cpuOf(processes ...*os.Process) (sum time.Duration) {
 		}
 		// Behind the name, which may hold anything, field 3 is the first.
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		const user, system = 14 - 3, 15 - 3
-		for _, at := range []int{user, system} {
+		const user, system, usersOf, systemOf = 14 - 3, 15 - 3, 16 - 3, 17 - 3
+		for _, at := range []int{user, system, usersOf, systemOf} {
 			ticks, _ := strconv.ParseInt(fields[at], 10, 64)
 			sum += time.Duration(ticks) * clockTick
 		}

@@ -4,21 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
 
-const (
-	// sampled is how many keys are looked at where the server knows no count.
-	sampled = 20_000
-	// keysASecond is what a copy makes of small keys on modest hardware, for
-	// the estimate of how long it takes.
-	keysASecond  = 150_000
-	bytesASecond = 60 << 20
-)
+// sampled is how many keys are looked at where the server knows no count.
+const sampled = 20_000
 
 // Plan is part of datacopy.Engine.
 func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan, error) {
@@ -49,8 +42,6 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	}
 	warn(plan, req, source, target)
 	scope.warn(plan, req)
-	count, bytes := plan.Totals()
-	plan.Estimate = time.Duration(count)*time.Second/keysASecond + time.Duration(bytes)*time.Second/bytesASecond
 	return plan, nil
 }
 

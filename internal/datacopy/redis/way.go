@@ -29,10 +29,12 @@ const (
 	// forkOf is how long a server stops to make the process that writes the
 	// snapshot, for each GiB that it holds, where it never did so.
 	forkOf = 15 * time.Millisecond
-	// What a copy out of a snapshot makes on modest hardware, and what it takes
-	// to begin.
-	snapshotKeysASecond  = 350_000
-	snapshotBytesASecond = 120 << 20
+	// What copies make on modest hardware, by either way, and what it takes to
+	// begin a snapshot.
+	scanKeysASecond      = 180_000
+	scanBytesASecond     = 150 << 20
+	snapshotKeysASecond  = 500_000
+	snapshotBytesASecond = 250 << 20
 	snapshotBegin        = 500 * time.Millisecond
 )
 
@@ -81,6 +83,7 @@ func planWays(ctx context.Context, plan *datacopy.Plan, req datacopy.Request, so
 		if chosen.By == byReplication {
 			unit.How += ability.costs()
 		}
+		plan.Estimate += chosen.estimate(unit, ability)
 	}
 	var err error
 	plan.Detail, err = json.Marshal(d)
@@ -113,13 +116,29 @@ func choose(asked string, req datacopy.Request, unit *datacopy.Unit, r replicati
 	case r.resident > r.free:
 		return scan("the source has %s of memory left, and a snapshot may take up to %s", humanize.IBytes(r.free), humanize.IBytes(r.resident))
 	}
-	listing := time.Duration(unit.Count)*time.Second/keysASecond + time.Duration(unit.Bytes)*time.Second/bytesASecond
-	snapshot := snapshotBegin + time.Duration(r.nodes)*r.delay +
-		time.Duration(r.keys)*time.Second/snapshotKeysASecond + time.Duration(r.memory)*time.Second/snapshotBytesASecond
+	listing, snapshot := listingTime(unit), r.snapshotTime()
 	if listing <= snapshot {
 		return scan("a snapshot would take %s, and this about %s", seconds(snapshot), seconds(listing))
 	}
 	return way{By: byReplication, Delay: r.delay, Why: fmt.Sprintf("about %s instead of %s", seconds(snapshot), seconds(listing))}
+}
+
+func listingTime(unit *datacopy.Unit) time.Duration {
+	return time.Duration(unit.Count)*time.Second/scanKeysASecond + time.Duration(unit.Bytes)*time.Second/scanBytesASecond
+}
+
+// snapshotTime is that of everything that the source has: a snapshot has all.
+func (r replication) snapshotTime() time.Duration {
+	return time.Duration(r.nodes)*(snapshotBegin+r.delay) +
+		time.Duration(r.keys)*time.Second/snapshotKeysASecond + time.Duration(r.memory)*time.Second/snapshotBytesASecond
+}
+
+// estimate is how long a unit takes.
+func (w way) estimate(unit *datacopy.Unit, r replication) time.Duration {
+	if w.By == byReplication {
+		return r.snapshotTime()
+	}
+	return listingTime(unit)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
