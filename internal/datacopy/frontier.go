@@ -14,10 +14,14 @@ type Frontier struct {
 	// ended is the position at the end of the store.
 	ended string
 
-	mu       sync.Mutex
-	entry    Entry
-	open     []*Stretch
-	recorded time.Time
+	mu    sync.Mutex
+	entry Entry
+	open  []*Stretch
+
+	// recording is held by who writes to the journal: the others go on, since
+	// a disk that a copy keeps busy takes its time. It guards recorded.
+	recording sync.Mutex
+	recorded  time.Time
 }
 
 // Stretch is a part between two positions that is under way.
@@ -71,10 +75,30 @@ func (s *Stretch) Listed() error { return s.Part() }
 // Part says that a part of the stretch is done.
 func (s *Stretch) Part() error {
 	f := s.frontier
+	moved, ended := s.done()
+	switch {
+	case !moved:
+		return nil
+	case ended:
+		f.recording.Lock()
+	case !f.recording.TryLock():
+		return nil
+	}
+	defer f.recording.Unlock()
+	if !ended && time.Since(f.recorded) < recordEvery {
+		return nil
+	}
+	f.recorded = time.Now()
+	return f.journal.Record(f.Done())
+}
+
+// done takes note of a part. It says whether the position moved by it, and to
+// the end of the store.
+func (s *Stretch) done() (moved, ended bool) {
+	f := s.frontier
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.left--
-	moved := false
 	for len(f.open) > 0 && f.open[0].left == 0 {
 		first := f.open[0]
 		f.open = f.open[1:]
@@ -83,9 +107,5 @@ func (s *Stretch) Part() error {
 		f.entry.Note = first.until
 		moved = true
 	}
-	if !moved || (f.entry.Note != f.ended && time.Since(f.recorded) < recordEvery) {
-		return nil
-	}
-	f.recorded = time.Now()
-	return f.journal.Record(f.entry)
+	return moved, f.entry.Note == f.ended
 }

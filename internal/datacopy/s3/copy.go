@@ -55,12 +55,18 @@ type copier struct {
 
 // connect opens both sides.
 func (e *Engine) connect(ctx context.Context, req datacopy.Request, options options) (*copier, error) {
-	c := &copier{req: req, options: options, limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: defaultWorkers}
+	c := &copier{req: req, options: options, limiter: datacopy.NewLimiter(req.MaxBytesPerSecond)}
 	c.retry = e.retry
 	c.retry.Passing, c.retry.Count = passing, &c.retries
 	c.buffers.New = func() any { return new(bytes.Buffer) }
-	if req.Parallel > 0 {
+	c.onServer.Store(sameServer(req.From, req.To) && !options.stream)
+	switch {
+	case req.Parallel > 0:
 		c.workers = min(req.Parallel, maxWorkers)
+	case c.onServer.Load():
+		c.workers = serverWorkers
+	default:
+		c.workers = defaultWorkers
 	}
 	var err error
 	if c.names, err = req.Names(); err != nil {
@@ -72,7 +78,6 @@ func (e *Engine) connect(ctx context.Context, req datacopy.Request, options opti
 	if c.to, err = open(ctx, req.To, c.workers); err != nil {
 		return nil, err
 	}
-	c.onServer.Store(sameServer(req.From, req.To) && !options.stream)
 	return c, nil
 }
 
@@ -141,38 +146,20 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 	return c.unmark(ctx)
 }
 
-// work is one thing for a worker to do.
-type work struct {
-	match
-	finished func() error
-}
-
 // copyAll goes through both listings and hands out what is to be done.
 func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after string) error {
-	return spread(ctx, c.workers, func(ctx context.Context, todo chan<- work) error {
+	group, ctx := errgroup.WithContext(ctx)
+	lanes := newLanes()
+	group.Go(func() error {
+		defer lanes.close()
 		source := &listing{bucket: c.from, retry: c.retry, after: after}
 		return matches(ctx, source, c.targetListing(after), func(found []match, until string, end bool) error {
-			return c.handOut(ctx, frontier, todo, found, position(until, end))
+			return c.handOut(ctx, frontier, lanes, found, position(until, end))
 		})
-	}, c.carryOut)
-}
-
-// spread has workers do what find finds, until all is done or something fails.
-func spread[T any](ctx context.Context, workers int, find func(context.Context, chan<- T) error, do func(context.Context, T) error) error {
-	found := make(chan T, workers)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(found)
-		return find(ctx, found)
 	})
-	for range workers {
+	for n := range c.workers {
 		group.Go(func() error {
-			for item := range found {
-				if err := do(ctx, item); err != nil {
-					return err
-				}
-			}
-			return nil
+			return lanes.each(n, func(w work) error { return c.carryOut(ctx, w) })
 		})
 	}
 	return group.Wait()
@@ -197,7 +184,7 @@ func (c *copier) targetListing(after string) *listing {
 }
 
 // handOut gives the workers what of a page is to be done.
-func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo chan<- work, found []match, until string) error {
+func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo *lanes, found []match, until string) error {
 	due := found[:0]
 	var count, size int64
 	for _, m := range found {
@@ -226,10 +213,8 @@ func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo 
 		finished, listed = stretch.Part, stretch.Listed
 	}
 	for _, m := range due {
-		select {
-		case todo <- work{m, finished}:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := todo.add(ctx, work{m, finished}); err != nil {
+			return err
 		}
 	}
 	return listed()

@@ -75,11 +75,19 @@ func (l *listing) pages(ctx context.Context) iter.Seq[page] {
 	}
 }
 
-// read asks for pages until the last.
+// slowPage is how long a page takes from which on the server's token is used.
+const slowPage = 100 * time.Millisecond
+
+// read asks for pages until the last, each behind the last key of the one
+// before: a token has some servers (MinIO) write the whole listing to a disk
+// first, and wait for it. Where pages are slow, as in a folder of very many
+// files, that is better than looking for the key each time.
 func (l *listing) read(ctx context.Context, emit func(page) bool) {
 	token, last := "", l.after
 	for {
-		answer, err := l.request(ctx, token)
+		began := time.Now()
+		answer, err := l.request(ctx, token, last)
+		slow := time.Since(began) > slowPage
 		if err == nil {
 			err = l.inOrder(answer.objects, &last)
 		}
@@ -87,9 +95,13 @@ func (l *listing) read(ctx context.Context, emit func(page) bool) {
 			emit(page{err: l.bucket.failed("listing", err)})
 			return
 		}
+		byKey := token == "" && !slow && len(answer.objects) > 0 && last != ""
 		found := slices.DeleteFunc(answer.objects, func(o object) bool { return o.key == markName })
 		if !emit(page{objects: found}) || !answer.truncated {
 			return
+		}
+		if byKey {
+			continue
 		}
 		if token = answer.token; token == "" {
 			emit(page{err: l.bucket.failed("listing", errors.New("the server says that there is more, and not how to get it"))})
@@ -98,7 +110,9 @@ func (l *listing) read(ctx context.Context, emit func(page) bool) {
 	}
 }
 
-func (l *listing) request(ctx context.Context, token string) (answer *listed, err error) {
+// request asks for the page that a token stands for, without one for that
+// behind a key, and without either for the first.
+func (l *listing) request(ctx context.Context, token, after string) (answer *listed, err error) {
 	query := url.Values{
 		"list-type": {"2"}, "prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(pageSize)},
 		// Keys may hold characters that XML cannot.
@@ -107,8 +121,8 @@ func (l *listing) request(ctx context.Context, token string) (answer *listed, er
 	switch {
 	case token != "":
 		query.Set("continuation-token", token)
-	case l.after != "":
-		query.Set("start-after", l.bucket.prefix+l.after)
+	case after != "":
+		query.Set("start-after", l.bucket.prefix+after)
 	}
 	err = l.retry.Do(ctx, func(int) error {
 		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query}) //nolint:bodyclose // text has closed it

@@ -28,7 +28,10 @@ const (
 	// defaultWorkers is for many small objects: most of their time is spent
 	// waiting for the server.
 	defaultWorkers = 32
-	maxWorkers     = 256
+	// serverWorkers is for copies that the server makes by itself: they cost us
+	// nothing, and it nothing to wait for its disk with many at once.
+	serverWorkers = 64
+	maxWorkers    = 256
 	// pageSize is how many objects one listing gives, which is S3's limit.
 	pageSize = 1000
 	// wholeObject is the largest object that is held in memory: to be masked,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -70,6 +71,27 @@ func (v *verification) run(ctx context.Context) error {
 			return v.sort(ctx, found, unclear)
 		})
 	}, v.look)
+}
+
+// spread has workers do what find finds, until all is done or something fails.
+func spread[T any](ctx context.Context, workers int, find func(context.Context, chan<- T) error, do func(context.Context, T) error) error {
+	found := make(chan T, workers)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(found)
+		return find(ctx, found)
+	})
+	for range workers {
+		group.Go(func() error {
+			for item := range found {
+				if err := do(ctx, item); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // sort settles what the listings tell and hands the rest to those who read.
