@@ -95,7 +95,7 @@ func newGet(c *command.Context) *cobra.Command {
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cluster, err := read(cmd.Context(), c, args[0])
+			cluster, err := ask.Cluster(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -157,17 +157,4 @@ func infrastructure(c *command.Context, cluster *v1alpha1.Cluster) string {
 		text += ": " + status.Message
 	}
 	return text
-}
-
-func read(ctx context.Context, c *command.Context, name string) (*v1alpha1.Cluster, error) {
-	cl, err := c.Client()
-	if err != nil {
-		return nil, err
-	}
-	cluster := &v1alpha1.Cluster{}
-	err = command.Explain(cl.Get(ctx, client.ObjectKey{Name: name}, cluster))
-	if fault.ClassOf(err) == fault.NotFound {
-		return nil, fault.New(fault.NotFound, "`landfall cluster list` shows what there is.", "cluster %s does not exist", name)
-	}
-	return cluster, err
 }

@@ -131,6 +131,11 @@ func create(ctx context.Context, c *command.Context, name string, flags createFl
 	if err != nil {
 		return err
 	}
+	if flags.inCluster {
+		if err := job.Check(name, cluster.Spec.Terraform); err != nil {
+			return err
+		}
+	}
 	cl, err := c.Client()
 	if err != nil {
 		return err

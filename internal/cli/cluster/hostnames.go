@@ -52,7 +52,7 @@ type hostnamesOutcome struct {
 }
 
 func hostnames(ctx context.Context, c *command.Context, name string, dryRun, records bool) error {
-	cluster, err := read(ctx, c, name)
+	cluster, err := ask.Cluster(ctx, c, name)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func newMigrateStatus(c *command.Context) *cobra.Command {
 }
 
 func migrateStatus(ctx context.Context, c *command.Context, to string) error {
-	cluster, err := read(ctx, c, to)
+	cluster, err := ask.Cluster(ctx, c, to)
 	if err != nil {
 		return err
 	}

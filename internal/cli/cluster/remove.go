@@ -52,7 +52,7 @@ func remove(ctx context.Context, c *command.Context, name string, force, dryRun 
 	if err != nil {
 		return err
 	}
-	cluster, err := read(ctx, c, name)
+	cluster, err := ask.Cluster(ctx, c, name)
 	if fault.ClassOf(err) == fault.NotFound {
 		return printRemoval(c, removal{Name: name, Removed: true}, "cluster "+name+" does not exist: nothing to remove")
 	}

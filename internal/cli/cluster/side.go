@@ -49,7 +49,7 @@ func SideConfig(ctx context.Context, c *command.Context, name string) (*rest.Con
 	if selected, ok := strings.CutPrefix(name, contextPrefix); ok {
 		return contextConfig(c, selected)
 	}
-	cluster, err := read(ctx, c, name)
+	cluster, err := ask.Cluster(ctx, c, name)
 	if fault.ClassOf(err) == fault.NotFound {
 		return nil, fault.New(fault.NotFound, "`landfall cluster list` shows what there is; "+contextPrefix+name+" would be a context of the kubeconfig.", "cluster %s does not exist", name)
 	}

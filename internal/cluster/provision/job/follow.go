@@ -25,6 +25,7 @@ const (
 	lookEvery = time.Second
 	// startPatience is how long a Job's first pod may take to start.
 	startPatience = 5 * time.Minute
+	markTimeout   = 10 * time.Second
 )
 
 // follower follows one Job through its pods.
@@ -57,7 +58,7 @@ func (f *follower) toTheEnd(ctx context.Context) (json.RawMessage, error) {
 			return nil, f.leaving(ctx, err)
 		}
 		if answered {
-			return f.answer, f.failure
+			return f.answer, errors.Join(f.failure, f.mark(ctx, annotationAnswered, "true"))
 		}
 		f.ended[pod.UID] = true
 		f.player.next(errKilled)
@@ -282,15 +283,23 @@ func (f *follower) tell(ctx context.Context, e event, decision string) error {
 	if !e.Ask {
 		return nil
 	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	if err := f.mark(ctx, annotationApproved, decision); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// mark annotates the Job, also after an interrupt.
+func (f *follower) mark(ctx context.Context, annotation, value string) error {
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 	defer cancel()
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: provision.Namespace, Name: f.job}}
 	before := job.DeepCopy()
-	metav1.SetMetaDataAnnotation(&job.ObjectMeta, annotationApproved, decision)
-	if err := f.r.Client.Patch(late, job, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("telling Job %s what was decided: %w", f.job, err)
+	metav1.SetMetaDataAnnotation(&job.ObjectMeta, annotation, value)
+	if err := f.r.Client.Patch(late, job, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("marking Job %s: %w", f.job, err)
 	}
-	return ctx.Err()
+	return nil
 }
 
 func pause(ctx context.Context) error {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -136,7 +135,7 @@ func (r *Runner) start(ctx context.Context, request Request, unasked bool) (stri
 	}
 	var archive []byte
 	if spec := cluster.Spec.Terraform; spec != nil {
-		if err := reachable(cluster.Name, spec); err != nil {
+		if err := Check(cluster.Name, spec); err != nil {
 			return "", err
 		}
 		if terraform.IsFolder(spec.Module) {
@@ -156,8 +155,8 @@ func (r *Runner) start(ctx context.Context, request Request, unasked bool) (stri
 	return r.create(ctx, wanted)
 }
 
-// reachable refuses what is on one machine only.
-func reachable(name string, spec *v1alpha1.Terraform) error {
+// Check refuses what is on one machine only: a pod cannot reach it.
+func Check(name string, spec *v1alpha1.Terraform) error {
 	refuse := func(hint, format string, args ...any) error {
 		return fault.New(fault.Refused, hint, "running Terraform for cluster %s in a pod: "+format, append([]any{name}, args...)...)
 	}
@@ -178,6 +177,3 @@ func reachable(name string, spec *v1alpha1.Terraform) error {
 	}
 	return nil
 }
-
-// operations that change something, and so are approved.
-func (r Request) changes() bool { return slices.Contains([]string{opApply, opDestroy}, r.Operation) }

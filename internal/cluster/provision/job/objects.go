@@ -65,6 +65,9 @@ const (
 	annotationRequest = "landfall.dev/request"
 	// annotationApproved says what was approved; see gate.
 	annotationApproved = "landfall.dev/approved"
+	// annotationAnswered says that somebody has read the answer: Kubernetes takes
+	// its time to call a Job ended.
+	annotationAnswered = "landfall.dev/answered"
 )
 
 // made is what a Job is made of.
@@ -233,8 +236,9 @@ func (r *Runner) underWay(ctx context.Context, request Request) (string, error) 
 		return "", fmt.Errorf("looking for Jobs of cluster %s: %w", request.Cluster, err)
 	}
 	for _, job := range jobs.Items {
-		waiting := job.Spec.Suspend != nil && *job.Spec.Suspend // its maker was killed
-		if job.Annotations[annotationRequest] == request.digest() && ended(&job) == nil && !waiting && job.DeletionTimestamp.IsZero() {
+		suspended := job.Spec.Suspend != nil && *job.Spec.Suspend // its maker was killed
+		over := ended(&job) != nil || job.Annotations[annotationAnswered] != "" || !job.DeletionTimestamp.IsZero()
+		if job.Annotations[annotationRequest] == request.digest() && !over && !suspended {
 			return job.Name, nil
 		}
 	}
