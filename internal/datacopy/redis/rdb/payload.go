@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strconv"
 )
@@ -29,42 +30,128 @@ func AppendString(to, raw []byte) ([]byte, error) {
 	return to, err
 }
 
-// Decodes says whether Elements knows the parts of a type.
+// Decodes says whether Elements and WholeElements know a type.
 func Decodes(t Type) bool {
-	switch t {
-	case List, Set, Hash, Zset, Zset2:
-		return true
-	}
-	return false
+	_, has := decoders[t]
+	return has
+}
+
+// decoders are by type, of what stands behind the number of elements where
+// there is one.
+var decoders = map[Type]func(d *decoded, raw []byte) error{
+	List: (*decoded).strings, Set: (*decoded).strings, Hash: (*decoded).strings,
+	Zset: (*decoded).scores, Zset2: (*decoded).doubles,
+	ListQuicklist: (*decoded).quicklist, ListQuicklist2: (*decoded).quicklist2,
+	HashListpack: packed((*decoded).listpack), ZsetListpack: packed((*decoded).listpack), SetListpack: packed((*decoded).listpack),
+	ListZiplist: packed((*decoded).ziplist), HashZiplist: packed((*decoded).ziplist), ZsetZiplist: packed((*decoded).ziplist),
+	SetIntset: packed((*decoded).intset),
 }
 
 // Elements decodes a part: elements of a list or set, fields and values, or
-// members and scores one after the other. They are appended to elements and
-// their bytes to memory, which they share.
+// members and scores one after the other. They are appended to elements, and
+// their bytes to memory, which they share with each other and with raw.
 func Elements(t Type, raw []byte, elements [][]byte, memory []byte) ([][]byte, []byte, error) {
-	var err error
-	add := func(from int) { elements = append(elements, memory[from:len(memory):len(memory)]) }
-	for len(raw) > 0 {
-		from := len(memory)
-		if memory, raw, err = appendString(memory, raw); err != nil {
+	decode, has := decoders[t]
+	if !has {
+		return elements, memory, fmt.Errorf("decoding a value: %w: type %d", ErrUnknown, t)
+	}
+	d := &decoded{elements: elements, memory: memory}
+	err := decode(d, raw)
+	return d.elements, d.memory, err
+}
+
+// WholeElements is Elements of a value that came whole.
+func WholeElements(t Type, raw []byte, elements [][]byte, memory []byte) ([][]byte, []byte, error) {
+	if _, counted := shapes[t]; counted {
+		var err error
+		if _, raw, err = cutLength(raw); err != nil {
 			return elements, memory, err
 		}
-		add(from)
-		from = len(memory)
-		switch t {
-		case Zset:
-			memory, raw, err = appendScore(memory, raw)
-		case Zset2:
-			memory, raw, err = appendDouble(memory, raw)
-		default:
-			continue
+	}
+	return Elements(t, raw, elements, memory)
+}
+
+// packed decodes a type that is one string, in which all elements are packed.
+func packed(decode func(*decoded, []byte) error) func(*decoded, []byte) error {
+	return func(d *decoded, raw []byte) error {
+		pack, rest, err := d.string(raw)
+		if err == nil && len(rest) > 0 {
+			err = errBroken
 		}
 		if err != nil {
-			return elements, memory, err
+			return err
 		}
-		add(from)
+		return decode(d, pack)
 	}
-	return elements, memory, nil
+}
+
+func (d *decoded) strings(raw []byte) error {
+	for len(raw) > 0 {
+		text, rest, err := d.string(raw)
+		if err != nil {
+			return err
+		}
+		d.bytes(text)
+		raw = rest
+	}
+	return nil
+}
+
+func (d *decoded) scores(raw []byte) error { return d.members(raw, appendScore) }
+
+func (d *decoded) doubles(raw []byte) error { return d.members(raw, appendDouble) }
+
+func (d *decoded) members(raw []byte, score func(to, raw []byte) (grown, rest []byte, err error)) error {
+	for len(raw) > 0 {
+		text, rest, err := d.string(raw)
+		if err != nil {
+			return err
+		}
+		d.bytes(text)
+		from := len(d.memory)
+		if d.memory, raw, err = score(d.memory, rest); err != nil {
+			return err
+		}
+		d.bytes(d.memory[from:])
+	}
+	return nil
+}
+
+// quicklist decodes a list in ziplists.
+func (d *decoded) quicklist(raw []byte) error {
+	for len(raw) > 0 {
+		pack, rest, err := d.string(raw)
+		if err != nil {
+			return err
+		}
+		if err := d.ziplist(pack); err != nil {
+			return err
+		}
+		raw = rest
+	}
+	return nil
+}
+
+// quicklist2 decodes a list in listpacks, and single elements that are large.
+func (d *decoded) quicklist2(raw []byte) error {
+	const single = 1
+	for len(raw) > 0 {
+		container, rest, err := cutLength(raw)
+		if err != nil {
+			return err
+		}
+		pack, rest, err := d.string(rest)
+		if err != nil {
+			return err
+		}
+		if container == single {
+			d.bytes(pack)
+		} else if err := d.listpack(pack); err != nil {
+			return err
+		}
+		raw = rest
+	}
+	return nil
 }
 
 // appendScore decodes a score as text.
@@ -93,8 +180,11 @@ func appendDouble(to, raw []byte) (grown, rest []byte, err error) {
 		return to, nil, errBroken
 	}
 	score := math.Float64frombits(binary.LittleEndian.Uint64(raw))
-	if math.IsInf(score, 1) {
+	switch {
+	case math.IsInf(score, 1):
 		return append(to, "inf"...), raw[8:], nil
+	case math.IsInf(score, -1):
+		return append(to, "-inf"...), raw[8:], nil
 	}
 	return strconv.AppendFloat(to, score, 'g', -1, 64), raw[8:], nil
 }
