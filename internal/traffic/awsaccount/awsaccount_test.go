@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -153,5 +158,35 @@ func TestAccountsShare(t *testing.T) {
 	}
 	if got, err := cfg.Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != "AKIA1" || got.SecretAccessKey != "hunter2" {
 		t.Errorf("credentials of %s: %v", got.AccessKeyID, err)
+	}
+}
+
+// The second is the example of the API reference; the first is the form of all
+// other errors, and what today's command line shows.
+func TestBothFormsOfARefusedBatch(t *testing.T) {
+	const why = "Tried to create resource record set [name='shop.example.org.', type='A'] but it already exists"
+	for form, body := range map[string]string{
+		"as all errors":   `<ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type><Code>InvalidChangeBatch</Code><Message>[` + why + `]</Message></Error><RequestId>1</RequestId></ErrorResponse>`,
+		"by its own name": `<InvalidChangeBatch xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Messages><Message>` + why + `</Message></Messages><RequestId>1</RequestId></InvalidChangeBatch>`,
+	} {
+		t.Run(form, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, body)
+			}))
+			defer server.Close()
+			client := route53.NewFromConfig(aws.Config{Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", "")})
+			_, err := client.ChangeResourceRecordSets(t.Context(), &route53.ChangeResourceRecordSetsInput{
+				HostedZoneId: aws.String("Z1"),
+				ChangeBatch:  &types.ChangeBatch{Changes: []types.Change{{Action: types.ChangeActionCreate, ResourceRecordSet: &types.ResourceRecordSet{Name: aws.String("shop.example.org."), Type: types.RRTypeA}}}},
+			})
+			err = Explain(err, "changing zone Z1")
+			if code, message := CodeAndMessage(err); code != "InvalidChangeBatch" || !strings.Contains(message, why) {
+				t.Errorf("%s: %s", code, message)
+			}
+			if want := "changing zone Z1: AWS says InvalidChangeBatch: "; !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), why) {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }

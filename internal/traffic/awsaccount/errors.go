@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -50,8 +51,13 @@ func Explain(err error, format string, args ...any) error {
 }
 
 // CodeAndMessage of an error of AWS, also when Explain has explained it; empty
-// for others.
+// for others. Route 53 answers a batch that it refuses in one of two forms, and
+// the SDK keeps what the second says beside the message.
 func CodeAndMessage(err error) (code, message string) {
+	var batch *types.InvalidChangeBatch
+	if errors.As(err, &batch) && len(batch.Messages) > 0 {
+		return batch.ErrorCode(), strings.Join(batch.Messages, ", ")
+	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return "", ""
@@ -63,7 +69,8 @@ func CodeAndMessage(err error) (code, message string) {
 type said struct{ smithy.APIError }
 
 func (s said) Error() string {
-	return fmt.Sprintf("AWS says %s: %s", s.ErrorCode(), s.ErrorMessage())
+	code, message := CodeAndMessage(s.APIError)
+	return fmt.Sprintf("AWS says %s: %s", code, message)
 }
 
 // Unwrap gives the SDK's error.

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,11 @@ func (r *Route53) change(id string, body []byte) (any, error) {
 	}
 	if err := tooMuch(request.Changes); err != nil {
 		return nil, err
+	}
+	for _, c := range request.Changes {
+		if id := c.Set.HealthCheck; id != "" && c.Action != "DELETE" && r.checks[id] == nil {
+			return nil, &failure{http.StatusNotFound, "NoSuchHealthCheck", "No health check exists with the ID " + id}
+		}
 	}
 	sets, complaints := carryOut(z, request.Changes)
 	if len(complaints) > 0 {

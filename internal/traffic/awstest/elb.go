@@ -321,7 +321,7 @@ func (l *LoadBalancing) call(body []byte) call {
 		}}
 	}
 	changes := !strings.HasPrefix(operation, "Describe")
-	return call{operation: operation, changes: changes, do: func() (any, error) {
+	return call{operation: operation, changes: changes, invalid: "ValidationError", values: valuesOfForm(values), do: func() (any, error) {
 		bucket := l.describes
 		if changes {
 			bucket = l.changes

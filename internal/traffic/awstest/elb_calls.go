@@ -221,7 +221,7 @@ func (l *LoadBalancing) createRule(q *query) (any, error) {
 
 // hostsOf reads the older way to write a condition.
 func hostsOf(c *query) []string {
-	if c.get("Field") != "host-header" || c.has("HostHeaderConfig") {
+	if c.get("Field") != "host-header" {
 		return nil
 	}
 	return c.strings("Values")
@@ -305,7 +305,8 @@ func (l *LoadBalancing) forward(q *query, single string) (*forward, error) {
 		return nil, refuse("InvalidLoadBalancerAction", "TargetGroupArn and ForwardConfig do not match")
 	}
 	if len(f.Groups) == 0 || len(f.Groups) > maxForwardGroups {
-		return nil, refuse("TooManyTargetGroups", "A forward action has 1 to %d target groups", maxForwardGroups)
+		// The documentation does not say which error this is.
+		return nil, refuse("InvalidLoadBalancerAction", "A forward action has 1 to %d target groups", maxForwardGroups)
 	}
 	sticks := f.Stickiness != nil && f.Stickiness.Enabled
 	if sticks && (f.Stickiness.Seconds < 1 || f.Stickiness.Seconds > maxStickySeconds) {
@@ -344,6 +345,9 @@ func (l *LoadBalancing) describeTags(q *query) (any, error) {
 	}
 	var list tagList
 	for _, arn := range arns {
+		if strings.Contains(arn, ":listener-rule/") && l.rule(arn) == nil {
+			return nil, refuse("RuleNotFound", "One or more rules not found")
+		}
 		entry := tagEntry{ARN: arn}
 		for key, value := range l.tags[arn] {
 			entry.Tags = append(entry.Tags, pair{key, value})

@@ -244,6 +244,7 @@ func (r *Route53) call(req *http.Request, body []byte) call {
 	if !ok {
 		return call{operation: route, do: func() (any, error) { return nil, refuse("UnknownOperationException", "no %s", route) }}
 	}
+	c.invalid, c.values = "InvalidInput", valuesOfXML(body)
 	do := c.do
 	c.do = func() (any, error) {
 		if err := r.requests.take(1); err != nil {

@@ -44,6 +44,7 @@ type AWS struct {
 	DNS   *Route53
 	ELB   *LoadBalancing
 
+	t      testing.TB
 	server *httptest.Server
 
 	mu       sync.Mutex
@@ -61,7 +62,7 @@ type trouble struct {
 // Start starts an account that ends with the test.
 func Start(t testing.TB, options Options) *AWS {
 	t.Helper()
-	a := &AWS{Clock: &Clock{}, requests: map[string]int{}}
+	a := &AWS{Clock: &Clock{}, t: t, requests: map[string]int{}}
 	random := &source{r: rand.New(rand.NewPCG(1, 2))}
 	a.DNS = newRoute53(a.Clock, random, options)
 	a.ELB = newLoadBalancing(a.Clock, random, options)
@@ -129,6 +130,9 @@ func refuse(code, format string, args ...any) *failure {
 type call struct {
 	operation string
 	changes   bool
+	// invalid is the code of the error for values that are out of bounds.
+	invalid string
+	values  map[string][]string
 	// do gives the document that answers.
 	do func() (any, error)
 }
@@ -153,12 +157,31 @@ func (a *AWS) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	a.mu.Unlock()
 
-	answer, err := trouble.answer(c)
+	answer, err := a.answer(c, trouble)
 	if c.changes && trouble.cuts > 0 {
 		cut(w)
 		return
 	}
 	respond(w, namespace, answer, err, trouble.garbled)
+}
+
+// answer holds a call against AWS's model of its operation, and what this
+// account answers, too: a test that relies on an error which the real operation
+// does not have fails.
+func (a *AWS) answer(c call, trouble trouble) (any, error) {
+	operations, err := model()
+	if err != nil {
+		return nil, err
+	}
+	operation, known := operations[c.operation]
+	if wrong := operation.violations(c.values); len(wrong) > 0 {
+		return nil, refuse(c.invalid, "%d validation errors detected: %s", len(wrong), strings.Join(wrong, "; "))
+	}
+	answer, err := trouble.answer(c)
+	if known && !operation.possible(err) {
+		a.t.Errorf("awstest: the real %s does not fail with %v", c.operation, err)
+	}
+	return answer, err
 }
 
 // answer carries a call out, if it may.
