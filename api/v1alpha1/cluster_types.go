@@ -331,6 +331,11 @@ type DNS struct {
 	// +optional
 	HandOver string `json:"handOver,omitempty"`
 
+	// ExternalDNS is how the external-dns of takeOver and handOver names its
+	// ownership records, unless it does so by default.
+	// +optional
+	ExternalDNS *ExternalDNS `json:"externalDNS,omitempty"`
+
 	// SecretName names a Secret in namespace landfall-system with
 	// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where needed,
 	// AWS_SESSION_TOKEN. Without it the identity of Landfall's own process is
@@ -338,6 +343,29 @@ type DNS struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	SecretName string `json:"secretName,omitempty"`
+}
+
+// ExternalDNS has the flags of an external-dns that name its ownership records.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.txtPrefix) && has(self.txtSuffix))",message="external-dns takes a prefix or a suffix, not both"
+type ExternalDNS struct {
+	// TXTPrefix is its --txt-prefix.
+	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9._-]|%\{record_type\})+$`
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	TXTPrefix string `json:"txtPrefix,omitempty"`
+
+	// TXTSuffix is its --txt-suffix.
+	// +kubebuilder:validation:Pattern=`^([A-Za-z0-9._-]|%\{record_type\})+$`
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	TXTSuffix string `json:"txtSuffix,omitempty"`
+
+	// TXTWildcardReplacement is its --txt-wildcard-replacement.
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+$`
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	TXTWildcardReplacement string `json:"txtWildcardReplacement,omitempty"`
 }
 
 // HostedZone is a zone and what the cluster's hostnames lead to there.

@@ -79,7 +79,10 @@ type ParityGuard struct {
 }
 
 // ParityIgnore says which differences are meant, and why. What is empty means
-// any; kind, name and namespace may have * for anything.
+// any; kind, name and namespace may have * for anything. One that would ignore
+// everything is not valid.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.kind) && self.kind.matches('[^*.]') || has(self.__namespace__) && self.__namespace__.matches('[^*]') || has(self.name) && self.name.matches('[^*]') || has(self.path) && self.path.matches('[^*.]') || has(self.manager) && size(self.manager) > 0",message="it would ignore everything: name a kind, namespace, name, path or manager"
 type ParityIgnore struct {
 	// Kind, as KIND or KIND.GROUP.
 	// +kubebuilder:validation:MaxLength=253

@@ -45,33 +45,71 @@ func parseOwner(r Record) (owner, bool) {
 	return o, o.id != ""
 }
 
-// ownerName is where the ownership record of a set is. external-dns takes an A
+// ownerName is where our ownership record of a set is. external-dns takes an A
 // alias for a CNAME there.
 func ownerName(r Record) string {
 	kind := r.Type
 	if kind == A && r.Alias != nil {
 		kind = CNAME
 	}
-	return strings.ToLower(kind) + "-" + r.Name
+	return Affixes{}.at(r.Name, kind)
 }
 
-// about says that the ownership record at a name covers a set: one of its type,
-// one of CNAME for an A alias (or what was one), or one at the name itself.
-func about(at string, r Record) bool {
-	return at == r.Name || at == strings.ToLower(r.Type)+"-"+r.Name || r.Type == A && at == "cname-"+r.Name
+// Affixes are what an external-dns puts around the names of its ownership
+// records: the values of its flags --txt-prefix, --txt-suffix and
+// --txt-wildcard-replacement.
+type Affixes struct{ Prefix, Suffix, Wildcard string }
+
+// recordType stands for the type of record in affixes.
+const recordType = "%{record_type}"
+
+// at is where an external-dns has the ownership record of a name's records of a
+// kind; of kind "" where versions before 0.18 have one for all of them
+// (toTXTName in registry/txt.go of external-dns).
+func (a Affixes) at(name, kind string) string {
+	kind = strings.ToLower(kind)
+	label, rest, more := strings.Cut(name, ".")
+	if label == "*" && a.Wildcard != "" {
+		label = a.Wildcard
+	}
+	if kind != "" && !strings.Contains(a.Prefix+a.Suffix, recordType) {
+		label = kind + "-" + label
+	}
+	whole := strings.ReplaceAll(a.Prefix, recordType, kind) + label + strings.ReplaceAll(a.Suffix, recordType, kind)
+	if more {
+		whole += "." + rest
+	}
+	return strings.ToLower(whole)
 }
 
-// ownerNames are all places where a name's ownership records may be: a version
-// of external-dns before 0.18 has one at the name itself.
-func ownerNames(name string) []string {
-	return []string{name, "a-" + name, "aaaa-" + name, "cname-" + name}
+// about says that the ownership record at a place covers a set: one of its type,
+// one of CNAME for an A alias (or what was one), or one for all types.
+func (a Affixes) about(place string, r Record) bool {
+	kinds := []string{"", r.Type}
+	if r.Type == A {
+		kinds = append(kinds, CNAME)
+	}
+	return slices.Contains(a.places(r.Name, kinds), place)
 }
 
-// owned is the name that an ownership record may be about.
-func owned(name string) []string {
-	names := []string{name}
-	for _, prefix := range []string{"a-", "aaaa-", "cname-"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
+// places are where ownership records of a name may be, ours among them.
+func (a Affixes) places(name string, kinds []string) []string {
+	var all []string
+	for _, by := range []Affixes{{}, a} {
+		for _, kind := range kinds {
+			if place := by.at(name, kind); !slices.Contains(all, place) {
+				all = append(all, place)
+			}
+		}
+	}
+	return all
+}
+
+// owned are the names that an ownership record of ours may be about.
+func owned(place string) []string {
+	var names []string
+	for _, kind := range addresses {
+		if rest, ok := strings.CutPrefix(place, strings.ToLower(kind)+"-"); ok {
 			names = append(names, rest)
 		}
 	}

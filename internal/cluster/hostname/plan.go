@@ -15,6 +15,8 @@ type Settings struct {
 	TakeOver []string
 	// HandOver gives what is ours to this owner, and does nothing else.
 	HandOver string
+	// Affixes of the owners of TakeOver and HandOver.
+	Affixes Affixes
 	// Moving are resources that are on two clusters at once. A Migration, not
 	// this plan, says which of them answers: their records stay as they are.
 	Moving []string
@@ -127,12 +129,12 @@ func (p planner) find(name string) found {
 			f.others = true
 		}
 	}
-	for _, at := range ownerNames(name) {
-		for _, r := range p.byName[at] {
+	for _, place := range p.settings.Affixes.places(name, append([]string{""}, addresses...)) {
+		for _, r := range p.byName[place] {
 			o, is := parseOwner(r)
 			if is {
 				f.owners, f.ids = append(f.owners, r), append(f.ids, o)
-			} else if at == name && r.Type == TXT {
+			} else if place == name && r.Type == TXT {
 				f.others = true
 			}
 		}
@@ -156,9 +158,9 @@ func (p planner) foreign(f found) (owner, bool) {
 }
 
 // unowned gives a set that has no ownership record: somebody made it by hand.
-func (f found) unowned() (Record, bool) {
+func (p planner) unowned(f found) (Record, bool) {
 	i := slices.IndexFunc(f.records, func(r Record) bool {
-		return !slices.ContainsFunc(f.owners, func(o Record) bool { return about(o.Name, r) })
+		return !slices.ContainsFunc(f.owners, func(o Record) bool { return p.settings.Affixes.about(o.Name, r) })
 	})
 	if i < 0 {
 		return Record{}, false
@@ -180,12 +182,16 @@ func (p planner) want(plan *Plan, w Wanted) {
 		refuse(false, fmt.Sprintf("it belongs to %s (%s): name that owner in takeOver, or remove its record", other.id, other.resource))
 		return
 	}
-	if r, there := f.unowned(); there {
+	if r, there := p.unowned(f); there {
 		refuse(false, "nobody says to own its record ("+r.String()+"): remove it, or put an ownership record beside it and name its owner in takeOver")
 		return
 	}
 	if records[0].Type == CNAME && (f.others || w.Hostname == p.zone.Name) {
 		refuse(false, "it cannot be a CNAME: there are other records under the same name; give addresses or an alias")
+		return
+	}
+	if place := ownerName(records[0]); !in(place, p.zone.Name) {
+		refuse(false, "the zone's own name cannot be kept: its ownership record, "+place+", would be outside the zone")
 		return
 	}
 	if len(f.records) > 0 && slices.Contains(p.settings.Moving, w.Resource) {
@@ -238,7 +244,7 @@ func (p planner) drop(plan *Plan, name string) {
 		step.Changes = append(step.Changes, Change{Record: f.owners[i]})
 		for _, r := range f.records {
 			// A type that has no ownership record of ours is somebody else's.
-			if about(f.owners[i].Name, r) {
+			if p.settings.Affixes.about(f.owners[i].Name, r) {
 				step.Changes = append(step.Changes, Change{Record: r})
 			}
 		}
@@ -256,29 +262,49 @@ func (p planner) ours() []string {
 		if !is || o.id != p.settings.Owner {
 			continue
 		}
-		for _, name := range owned(r.Name)[1:] { // we write none at the name itself
+		for _, name := range owned(r.Name) {
 			names[name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
 
-// handOver plans to write another owner into all that is ours.
+// handOver plans to write another owner into all that is ours, where that owner
+// looks for it.
 func (p planner) handOver(plan *Plan) {
 	for _, name := range p.ours() {
 		f := p.find(name)
 		step := Step{Hostname: name, Action: GiveAway, Why: "to " + p.settings.HandOver}
+		taken := ""
 		for i, o := range f.ids {
 			if o.id != p.settings.Owner {
 				continue
 			}
 			step.Resource = o.resource
-			given := f.owners[i]
-			given.Values = []string{owner{p.settings.HandOver, o.resource}.text()}
+			given := p.given(name, f.owners[i], o)
+			if given.Name != f.owners[i].Name && slices.ContainsFunc(p.byName[given.Name], func(r Record) bool { return r.Type == TXT || r.Type == CNAME }) || !in(given.Name, p.zone.Name) {
+				taken = given.Name
+			}
 			step.Changes = append(step.Changes, Change{Record: f.owners[i]}, Change{Create: true, Record: given})
+		}
+		if taken != "" {
+			plan.Refused = append(plan.Refused, Refusal{Hostname: name, Resource: step.Resource, Reason: "its new ownership record cannot be at " + taken + ": there is another, or it is outside the zone"})
+			continue
 		}
 		plan.Steps = append(plan.Steps, step)
 	}
+}
+
+// given is what our ownership record becomes for the owner of HandOver.
+func (p planner) given(name string, ours Record, o owner) Record {
+	ours.Values = []string{owner{p.settings.HandOver, o.resource}.text()}
+	for _, kind := range addresses {
+		if ours.Name == (Affixes{}).at(name, kind) {
+			ours.Name = p.settings.Affixes.at(name, kind)
+			break
+		}
+	}
+	return ours
 }
 
 // difference gives the changes from what there is to what is wanted, deletions

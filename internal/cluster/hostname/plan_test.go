@@ -62,6 +62,25 @@ var stories = []story{
 	{"it has weights", []Record{{Name: "web.example.org", Type: A, TTL: 60, Values: []string{"192.0.2.1"}, Routed: true}, owns("landfall", "environment/shop/staging", "a-web.example.org")}, nil, ours},
 	{"its environment moves", []Record{a("web.example.org", "192.0.2.1"), owns("landfall", "environment/shop/staging", "a-web.example.org"), a("old.example.org", "192.0.2.1"), owns("landfall", "environment/shop/staging", "a-old.example.org")}, []Wanted{want("web.example.org", "192.0.2.9"), want("new.example.org", "192.0.2.9")}, Settings{Owner: "landfall", Moving: []string{"environment/shop/staging"}}},
 	{"two want it", nil, []Wanted{want("web.example.org", "192.0.2.1"), {Hostname: "web.example.org", Resource: "environment/shop/later", Target: Target{Values: []string{"192.0.2.2"}}}}, ours},
+	{"the zone's own name", nil, []Wanted{want("example.org", "192.0.2.1")}, ours},
+	{
+		"taken over from an external-dns with a prefix, both its forms", []Record{
+			a("web.example.org", "192.0.2.1"), owns("cluster-1", "ingress/shop/web", "edns.a-web.example.org"), owns("cluster-1", "ingress/shop/web", "edns.web.example.org"),
+		}, []Wanted{want("web.example.org", "192.0.2.1")}, Settings{Owner: "landfall", TakeOver: []string{"cluster-1"}, Affixes: Affixes{Prefix: "edns."}},
+	},
+	{
+		"taken over from an external-dns with the type in its suffix", []Record{a("web.example.org", "192.0.2.1"), owns("cluster-1", "ingress/shop/web", "web-a-owner.example.org")},
+		[]Wanted{want("web.example.org", "192.0.2.1")}, Settings{Owner: "landfall", TakeOver: []string{"cluster-1"}, Affixes: Affixes{Suffix: "-%{record_type}-owner"}},
+	},
+	{"of an external-dns with a prefix, not taken over", []Record{a("web.example.org", "192.0.2.1"), owns("cluster-1", "ingress/shop/web", "edns.a-web.example.org")}, []Wanted{want("web.example.org", "192.0.2.9")}, Settings{Owner: "landfall", Affixes: Affixes{Prefix: "edns."}}},
+	{
+		"a wildcard handed over to an external-dns with a suffix", []Record{{Name: "*.example.org", Type: A, Alias: balancer}, owns("landfall", "cluster/blue", "cname-*.example.org")},
+		nil, Settings{Owner: "landfall", HandOver: "cluster-1", Affixes: Affixes{Suffix: "-owner", Wildcard: "any"}},
+	},
+	{
+		"handed over, where another record is", []Record{a("web.example.org", "192.0.2.1"), owns("landfall", "environment/shop/staging", "a-web.example.org"), {Name: "edns-a-web.example.org", Type: TXT, TTL: 60, Values: []string{`"v=1"`}}},
+		nil, Settings{Owner: "landfall", HandOver: "cluster-1", Affixes: Affixes{Prefix: "edns-"}},
+	},
 	{"only its ownership is left", []Record{owns("landfall", "environment/shop/staging", "a-web.example.org")}, nil, ours},
 }
 
@@ -114,6 +133,30 @@ func carried(t *testing.T, records []Record, plan Plan) []Record {
 		}
 	}
 	return records
+}
+
+// Where external-dns v0.20 has its ownership records, by toTXTName of its
+// registry/txt.go.
+func TestPlacesOfExternalDNS(t *testing.T) {
+	for _, c := range []struct {
+		affixes          Affixes
+		name, kind, want string
+	}{
+		{Affixes{}, "web.example.org", A, "a-web.example.org"},
+		{Affixes{}, "web.example.org", "", "web.example.org"},
+		{Affixes{}, "*.example.org", CNAME, "cname-*.example.org"},
+		{Affixes{Prefix: "EDNS."}, "web.example.org", AAAA, "edns.aaaa-web.example.org"},
+		{Affixes{Prefix: "edns."}, "web.example.org", "", "edns.web.example.org"},
+		{Affixes{Prefix: "edns-%{record_type}."}, "example.org", A, "edns-a.example.org"},
+		{Affixes{Prefix: "edns-%{record_type}."}, "example.org", "", "edns-.example.org"},
+		{Affixes{Suffix: "-owner"}, "web.dev.example.org", A, "a-web-owner.dev.example.org"},
+		{Affixes{Suffix: "-%{record_type}"}, "web.dev.example.org", A, "web-a.dev.example.org"},
+		{Affixes{Suffix: "-owner", Wildcard: "any"}, "*.dev.example.org", A, "a-any-owner.dev.example.org"},
+	} {
+		if got := c.affixes.at(c.name, c.kind); got != c.want {
+			t.Errorf("%+v: the record of %s %s is at %s, want %s", c.affixes, c.name, c.kind, got, c.want)
+		}
+	}
 }
 
 // TestBatches: steps stay whole, and both limits are kept to.

@@ -71,9 +71,9 @@ func dnsOf(c *v1alpha1.Cluster) *v1alpha1.DNS {
 // join adds what one cluster wants.
 func (z *ZoneWants) join(c *v1alpha1.Cluster, zone v1alpha1.HostedZone, envs []v1alpha1.Environment) {
 	dns := c.Spec.Routing.DNS
-	settings := Settings{Owner: cmp.Or(dns.Owner, "landfall"), HandOver: dns.HandOver, TakeOver: z.Settings.TakeOver}
-	if len(z.Clusters) > 0 && (settings.Owner != z.Settings.Owner || settings.HandOver != z.Settings.HandOver || dns.SecretName != z.SecretName) {
-		z.Contradiction = fmt.Sprintf("clusters %s and %s differ in owner, handOver or secretName", strings.Join(z.Clusters, ", "), c.Name)
+	settings := Settings{Owner: cmp.Or(dns.Owner, "landfall"), HandOver: dns.HandOver, TakeOver: z.Settings.TakeOver, Affixes: affixesOf(dns.ExternalDNS)}
+	if len(z.Clusters) > 0 && (settings.Owner != z.Settings.Owner || settings.HandOver != z.Settings.HandOver || settings.Affixes != z.Settings.Affixes || dns.SecretName != z.SecretName) {
+		z.Contradiction = fmt.Sprintf("clusters %s and %s differ in owner, handOver, externalDNS or secretName", strings.Join(z.Clusters, ", "), c.Name)
 	}
 	settings.TakeOver = slices.Concat(settings.TakeOver, dns.TakeOver)
 	z.Settings, z.SecretName, z.Clusters = settings, dns.SecretName, append(z.Clusters, c.Name)
@@ -96,6 +96,13 @@ func (z *ZoneWants) join(c *v1alpha1.Cluster, zone v1alpha1.HostedZone, envs []v
 			z.candidates = append(z.candidates, candidate{Wanted{host, Resource(env), target}, c.Name})
 		}
 	}
+}
+
+func affixesOf(e *v1alpha1.ExternalDNS) Affixes {
+	if e == nil {
+		return Affixes{}
+	}
+	return Affixes{Prefix: e.TXTPrefix, Suffix: e.TXTSuffix, Wildcard: e.TXTWildcardReplacement}
 }
 
 func targetOf(zone v1alpha1.HostedZone, dns *v1alpha1.DNS) Target {

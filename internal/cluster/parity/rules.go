@@ -37,7 +37,7 @@ func compile(ignore []v1alpha1.ParityIgnore) ([]*rule, error) {
 		switch {
 		case strings.TrimSpace(r.Reason) == "":
 			return nil, fault.New(fault.Invalid, "Say why the difference is meant.", "ignore rule %d has no reason", i+1)
-		case r.Kind == "" && r.Namespace == "" && r.Name == "" && r.Path == "" && r.Manager == "":
+		case strings.Trim(r.Kind+r.Namespace+r.Name+r.Path, "*.") == "" && r.Manager == "":
 			return nil, fault.New(fault.Invalid, "Name a kind, namespace, name, path or manager.", "ignore rule %d (%s) would ignore everything", i+1, r.Reason)
 		}
 		r.prepare()

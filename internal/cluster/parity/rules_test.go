@@ -125,7 +125,9 @@ func TestIgnoreMissing(t *testing.T) {
 }
 
 func TestRulesThatAreRefused(t *testing.T) {
-	for _, rule := range []v1alpha1.ParityIgnore{{Kind: "Pod"}, {Reason: "everything"}} {
+	for _, rule := range []v1alpha1.ParityIgnore{
+		{Kind: "Pod"}, {Reason: "everything"}, {Reason: "everything, too", Kind: "*", Namespace: "*", Name: "**", Path: "*"},
+	} {
 		if _, err := compile([]v1alpha1.ParityIgnore{rule}); fault.ClassOf(err) != fault.Invalid {
 			t.Errorf("%+v: got %v", rule, err)
 		}
