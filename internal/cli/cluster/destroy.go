@@ -34,7 +34,8 @@ waited for until it is really gone. Then all that Terraform made, then what
 Landfall knows of the cluster.
 
 It is refused while environments run on the cluster, or one that moved away still
-has its old side there. ` + "`landfall cluster remove`" + ` only forgets a cluster.`,
+has its old side there; and, without --force, while migrations or DNS records in
+the cluster's zones still send requests to it. ` + "`landfall cluster remove`" + ` only forgets a cluster.`,
 		Example:           "  landfall cluster destroy blue\n  landfall cluster destroy blue --yes\n  landfall cluster destroy blue --dry-run\n  landfall cluster destroy blue --in-cluster",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
@@ -44,7 +45,7 @@ has its old side there. ` + "`landfall cluster remove`" + ` only forgets a clust
 	}
 	flags.approval.addTo(cmd.Flags(), 0)
 	flags.place.addTo(cmd.Flags())
-	cmd.Flags().BoolVar(&flags.force, "force", false, "although the cluster does not answer, or an apply was killed; what is not known of stays")
+	cmd.Flags().BoolVar(&flags.force, "force", false, "although requests are still sent to the cluster, it does not answer, or an apply was killed; what is not known of stays")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be removed, and change nothing")
 	cmd.Flags().DurationVar(&flags.patience, "patience", leftoverPatience, "how long what the cluster made outside may take to go")
 	return cmd

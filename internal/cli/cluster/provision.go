@@ -20,9 +20,11 @@ import (
 	"github.com/landfall-dev/landfall/internal/cluster/provision/job"
 	"github.com/landfall-dev/landfall/internal/cluster/provision/leftovers"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
+	"github.com/landfall-dev/landfall/internal/dnsaccount"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/localcluster"
 	"github.com/landfall-dev/landfall/internal/progress"
+	"github.com/landfall-dev/landfall/internal/traffic/awsaccount"
 )
 
 // engine carries out what commands ask of Terraform: here, or in a Job.
@@ -88,6 +90,7 @@ func Provisioner(c *command.Context) (*provision.Provisioner, error) {
 	}
 	return provision.New(provision.Options{
 		Client: cl, Tool: tool, Hub: hub, Dir: dir, Holder: holder, Pod: c.Getenv(job.EnvPod), Clock: c.Clock, Reached: crashPoint(c),
+		DNS: dnsaccount.Opener(cl, &awsaccount.Accounts{}),
 	}), nil
 }
 
@@ -221,6 +224,16 @@ func showDestruction(w io.Writer, d *provision.Destruction, color bool) error {
 			return err
 		}
 		if err := showLeftovers(w, d.Leftovers); err != nil {
+			return err
+		}
+	}
+	if len(d.Pointers) > 0 {
+		if _, err := fmt.Fprintln(w, "what sends requests to the cluster all the same:"); err != nil {
+			return err
+		}
+	}
+	for _, pointer := range d.Pointers {
+		if _, err := fmt.Fprintf(w, "  ! %s\n", pointer); err != nil {
 			return err
 		}
 	}

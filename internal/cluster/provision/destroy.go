@@ -26,14 +26,17 @@ type Destruction struct {
 	// it.
 	Leftovers []leftovers.Leftover `json:"leftovers"`
 	Plan      *Planned             `json:"plan"`
+	// Pointers are what sends requests to it all the same, with Force.
+	Pointers []Pointer `json:"pointers,omitempty"`
 	// Warnings say what could not be looked at.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
 // DestroyOptions choose how a cluster is destroyed.
 type DestroyOptions struct {
-	// Force destroys although the cluster does not answer, or an apply was killed:
-	// what it made outside, or what that apply began, may stay.
+	// Force destroys although requests are still sent to the cluster, it does not
+	// answer, or an apply was killed: what it made outside, or what that apply
+	// began, may stay.
 	Force bool `json:"force,omitempty"`
 	// DryRun only shows.
 	DryRun bool `json:"dryRun,omitempty"`
@@ -44,8 +47,8 @@ type DestroyOptions struct {
 }
 
 // Destroy removes a cluster: what it made outside, all that Terraform made, and
-// its object. It is refused while environments run on it. Repeated, it goes on
-// where it was stopped. A cluster that is gone is a success.
+// its object. It is refused while environments run on it, or migrations or DNS
+// records lead there. Repeated, it goes on where it was stopped. A cluster that is gone is a success.
 func (p *Provisioner) Destroy(ctx context.Context, name string, opts DestroyOptions, reporter progress.Reporter) error {
 	if _, err := p.cluster(ctx, name); fault.ClassOf(err) == fault.NotFound {
 		reporter.Note("cluster %s does not exist: nothing to destroy", name)
@@ -68,6 +71,10 @@ func (w *work) destroy(ctx context.Context, opts DestroyOptions) error {
 	if err := w.allKnown(opts.Force); err != nil {
 		return err
 	}
+	own, err := w.unpointed(ctx, d, opts.Force)
+	if err != nil {
+		return err
+	}
 	cluster, err := w.findLeftovers(ctx, d, opts.Force)
 	if err != nil {
 		return err
@@ -88,8 +95,13 @@ func (w *work) destroy(ctx context.Context, opts DestroyOptions) error {
 	if err := w.retire(ctx); err != nil {
 		return err
 	}
-	if err := w.removeAddons(ctx, len(d.Warnings) > 0, opts.Patience); err != nil {
+	if err := w.removeAddons(ctx, cluster == nil, opts.Patience); err != nil {
 		return w.failed(ctx, err)
+	}
+	if own {
+		if err := w.awaitOwnRecords(ctx, opts.Patience); err != nil {
+			return w.failed(ctx, err)
+		}
 	}
 	if err := w.removeLeftovers(ctx, cluster, d.Leftovers, opts.Patience); err != nil {
 		return w.failed(ctx, err)
@@ -246,12 +258,15 @@ func unfound(err error) error {
 	return err
 }
 
-// retire keeps the cluster from being handed out, and from getting add-ons,
-// while it goes.
+// retire keeps the cluster from being handed out, and from getting add-ons and
+// records, while it goes.
 func (w *work) retire(ctx context.Context) error {
 	before := w.cluster.DeepCopy()
 	ready := false
 	w.cluster.Spec.Ready, w.cluster.Spec.Latest, w.cluster.Spec.Addons = &ready, false, nil
+	if routing := w.cluster.Spec.Routing; routing != nil && routing.DNS != nil {
+		routing.DNS.Wildcard = false
+	}
 	if err := w.p.Client.Patch(ctx, w.cluster, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("retiring cluster %s: %w", w.cluster.Name, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cluster/hostname"
 	"github.com/landfall-dev/landfall/internal/cluster/provision/leftovers"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -51,6 +52,8 @@ type Options struct {
 	// machine; "" if it is there.
 	Folder string
 	Clock  func() time.Time
+	// DNS opens the accounts with the zones of clusters; nil where there are none.
+	DNS hostname.Open
 	// Find says what a cluster made outside; leftovers.Find if nil.
 	Find func(context.Context, client.Reader) ([]leftovers.Leftover, error)
 	// Reached is told of every point at which a crash would hurt, see
