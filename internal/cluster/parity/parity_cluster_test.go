@@ -299,3 +299,32 @@ func TestTheTargetIsAskedWhatItFillsIn(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The API server takes the rules that are taken here, and no others.
+func TestRulesAreCheckedByTheServer(t *testing.T) {
+	kubetest.InstallKinds(t)
+	c := kubetest.Client(t, "kubectl")
+	for _, rule := range []v1alpha1.ParityIgnore{
+		{Reason: "all"},
+		{Reason: "all", Kind: "*.*", Namespace: "*", Name: "*", Path: "*"},
+		{Kind: "Pod"},
+		{Reason: "pods", Kind: "Pod"},
+		{Reason: "a namespace", Namespace: "shop-*"},
+		{Reason: "a name", Name: "*-tmp"},
+		{Reason: "a field", Path: "metadata.annotations[*]"},
+		{Reason: "a manager", Manager: "istio"},
+	} {
+		text, err := json.Marshal(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migration := kubetest.Object(t, `{apiVersion: landfall.dev/v1alpha1, kind: Migration, metadata: {name: rules, namespace: default}, spec: {
+			hostname: shop.example, router: {haproxy: {instances: ["tcp://192.0.2.1:9999"], backend: shop}},
+			from: {name: old, haproxy: {servers: [old]}}, to: {name: new, haproxy: {servers: [new]}}, steps: [{weight: 100, hold: 1s}],
+			guards: [{name: equal, parity: {from: blue, to: green, namespaces: [shop], ignore: [`+string(text)+`]}}]}}`)
+		err = c.Create(t.Context(), migration, client.DryRunAll)
+		if _, here := compile([]v1alpha1.ParityIgnore{rule}); (err == nil) != (here == nil) {
+			t.Errorf("%s: the server says %v, and compile %v", text, err, here)
+		}
+	}
+}
