@@ -20,6 +20,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/follow"
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/change"
+	"github.com/landfall-dev/landfall/internal/fault"
 )
 
 // Timeouts of commands that wait, unless told otherwise: that of deploys is a
@@ -75,6 +76,20 @@ func Blueprint(ctx context.Context, c *command.Context, name string) (*v1alpha1.
 		return nil, command.NotFound("blueprint", name, c.Namespace(), "apply -f blueprint.yaml` makes one; `kubectl get blueprints")
 	}
 	return bp, command.Explain(err)
+}
+
+// Cluster reads a Cluster.
+func Cluster(ctx context.Context, c *command.Context, name string) (*v1alpha1.Cluster, error) {
+	cl, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	cluster := &v1alpha1.Cluster{}
+	err = command.Explain(cl.Get(ctx, client.ObjectKey{Name: name}, cluster))
+	if fault.ClassOf(err) == fault.NotFound {
+		return nil, fault.New(fault.NotFound, "`landfall cluster list` shows what there is.", "cluster %s does not exist", name)
+	}
+	return cluster, err
 }
 
 // isAbsent tells an object that does not exist from a kind that does not.
