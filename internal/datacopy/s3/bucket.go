@@ -150,6 +150,8 @@ func hint(err error) string {
 		return "Allow the key to list, read (source) and write (target) the bucket; options tags=false needs less."
 	case "PermanentRedirect", "AuthorizationHeaderMalformed":
 		return "Name the bucket's region: ?region=REGION."
+	case "AccessControlListNotSupported":
+		return "Let the target's bucket have access lists, or leave them away: acls=false."
 	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
 		return "Make room for the target, then resume the copy."
 	}

@@ -41,6 +41,7 @@ type copier struct {
 	onServer atomic.Bool
 	buffers  sync.Pool
 	lost     lost
+	access   access
 	step     progress.Step
 	expected int64
 
@@ -51,6 +52,8 @@ type copier struct {
 	resumed bool
 	// marked says that the target has a mark, marking that it is this run's.
 	marked, marking bool
+	// marks are the versions of the mark, each nil where there are none.
+	marks []*string
 }
 
 // connect opens both sides.
@@ -99,7 +102,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 	for _, unit := range plan.Units {
 		c.step, c.expected = reporter.Step(unit.Name), unit.Count
 		err := c.run(ctx, unit)
-		c.report(result, unit)
+		c.report(ctx, result, unit)
 		if err != nil {
 			c.step.Fail(err)
 			return result, fmt.Errorf("copying %s: %w", unit.Name, err)
@@ -109,7 +112,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 	return result, nil
 }
 
-func (c *copier) report(result *datacopy.Result, unit datacopy.Unit) {
+func (c *copier) report(ctx context.Context, result *datacopy.Result, unit datacopy.Unit) {
 	result.Units = append(result.Units, datacopy.UnitResult{
 		Name: unit.Name, Count: c.sent.Load(), Bytes: c.bytes.Load(), Chunks: int(c.sent.Load()),
 		Skipped: int(c.skipped.Load()), Repeated: int(c.repeated.Load()), Removed: c.removed.Load(), Duration: time.Since(result.Started),
@@ -122,6 +125,7 @@ func (c *copier) report(result *datacopy.Result, unit datacopy.Unit) {
 	if n := c.lost.etags.Load(); n > 0 {
 		result.NotKept = append(result.NotKept, fmt.Sprintf("ETags of %d objects: the server makes others of the same contents", n))
 	}
+	result.NotKept = append(result.NotKept, c.accessLost(ctx)...)
 }
 
 // run copies the bucket.
@@ -130,7 +134,10 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 	known := frontier.Done()
 	if known.Note == atEnd {
 		c.skipped.Add(known.Count)
-		c.marked = true // a crash may have come before the mark was removed
+		// A crash may have come before the mark was removed.
+		if err := c.recognise(ctx); err != nil {
+			return err
+		}
 		return c.unmark(ctx)
 	}
 	for _, do := range []func(context.Context) error{c.recognise, c.clearUploads} {
@@ -152,7 +159,7 @@ func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after
 	lanes := newLanes()
 	group.Go(func() error {
 		defer lanes.close()
-		source := &listing{bucket: c.from, retry: c.retry, after: after}
+		source := c.listing(c.from, after)
 		return matches(ctx, source, c.targetListing(after), func(found []match, until string, end bool) error {
 			return c.handOut(ctx, frontier, lanes, found, position(until, end))
 		})
@@ -180,7 +187,12 @@ func (c *copier) targetListing(after string) *listing {
 	if c.plan.Mode != datacopy.Incremental && !c.plan.Replace && !c.resumed {
 		return nil
 	}
-	return &listing{bucket: c.to, retry: c.retry, after: after}
+	return c.listing(c.to, after)
+}
+
+// listing is of what is copied, behind a key.
+func (c *copier) listing(b *bucket, after string) *listing {
+	return &listing{bucket: b, retry: c.retry, after: after, versions: c.options.versions}
 }
 
 // handOut gives the workers what of a page is to be done.
@@ -237,6 +249,8 @@ func (c *copier) due(m match) bool {
 		return c.removes()
 	case m.target == nil:
 		return true
+	case c.options.versions:
+		return judgeHistory(m.source, m.target) == different
 	case c.plan.Mode == datacopy.Incremental && c.req.Mask == nil:
 		return judge(m.source, m.target) != same
 	}
@@ -281,29 +295,44 @@ func (c *copier) progress(n int64) {
 // carryOut copies or removes one object.
 func (c *copier) carryOut(ctx context.Context, w work) error {
 	if w.source == nil {
-		if err := c.remove(ctx, w.target.key); err != nil {
+		if err := c.remove(ctx, w.target); err != nil {
 			return err
 		}
 		return w.finished()
 	}
-	etag, err := c.copyObject(ctx, w.source)
-	if err != nil {
-		return err
+	bring := c.copyLatest
+	if c.options.versions {
+		bring = c.copyHistory
 	}
-	if etag != "" {
-		c.sent.Add(1)
-		c.bytes.Add(w.source.size)
-		if etag != w.source.etag && c.req.Mask == nil {
-			c.lost.etags.Add(1)
-		}
+	if err := bring(ctx, w.match); err != nil {
+		return err
 	}
 	c.progress(1)
 	return w.finished()
 }
 
+// copyLatest brings an object that has one version, or one that matters.
+func (c *copier) copyLatest(ctx context.Context, m match) error {
+	etag, err := c.copyObject(ctx, m.source)
+	if etag != "" {
+		c.sent.Add(1)
+		c.count(m.source, etag)
+	}
+	return err
+}
+
+// count takes note of what arrived.
+func (c *copier) count(o *object, etag string) {
+	c.bytes.Add(o.size)
+	if etag != o.etag && c.req.Mask == nil {
+		c.lost.etags.Add(1)
+	}
+}
+
 // remove removes an object of the target that the source does not have. It is
 // asked for once more: a listing that lacks an object is no reason.
-func (c *copier) remove(ctx context.Context, key string) error {
+func (c *copier) remove(ctx context.Context, target *object) error {
+	key := target.key
 	err := c.retry.Do(ctx, func(int) error {
 		_, err := c.from.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.from.name, Key: aws.String(c.from.prefix + key)})
 		return err
@@ -315,6 +344,9 @@ func (c *copier) remove(ctx context.Context, key string) error {
 		return c.from.failed(fmt.Sprintf("making sure that %q is gone from", key), err)
 	}
 	err = c.retry.Do(ctx, func(int) error {
+		if c.options.versions {
+			return c.forget(ctx, target)
+		}
 		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: aws.String(c.to.prefix + key)})
 		return err
 	})

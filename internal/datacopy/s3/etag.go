@@ -15,10 +15,10 @@ type verdict int
 
 const (
 	same verdict = iota
-	different
 	// unsure: ETags that differ without the contents having to, since they are
 	// of unlike parts, or are no MD5 (encryption with keys of the service).
 	unsure
+	different
 )
 
 // judge compares an object with its counterpart.

@@ -3,13 +3,11 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -25,6 +23,15 @@ type object struct {
 	etag     string
 	class    types.StorageClass
 	modified time.Time
+
+	// version is its ID, "" where versions are not listed.
+	version string
+	// latest says that the listing of versions calls it that.
+	latest bool
+	// deleted says that the version is a marker: from it on there was no object.
+	deleted bool
+	// earlier are the versions before, the oldest first.
+	earlier []object
 }
 
 // listing gives the objects of a bucket below its prefix, in the order of
@@ -34,6 +41,8 @@ type listing struct {
 	retry  datacopy.Retry
 	// after is the key, without prefix, behind which to begin.
 	after string
+	// versions asks for the history of each object, too.
+	versions bool
 }
 
 // page is what one request gave.
@@ -83,53 +92,72 @@ const slowPage = 100 * time.Millisecond
 // first, and wait for it. Where pages are slow, as in a folder of very many
 // files, that is better than looking for the key each time.
 func (l *listing) read(ctx context.Context, emit func(page) bool) {
-	token, last := "", l.after
+	next, last := place{after: l.after}, l.after
+	var found, open []object
 	for {
 		began := time.Now()
-		answer, err := l.request(ctx, token, last)
-		slow := time.Since(began) > slowPage
+		answer, err := l.request(ctx, next)
 		if err == nil {
-			err = l.inOrder(answer.objects, &last)
+			next, err = l.follow(next, answer, time.Since(began) > slowPage)
+		}
+		if err == nil {
+			found = answer.objects
+			if l.versions {
+				found, open, err = histories(open, found, answer.truncated)
+				// The key that versions are asked for behind may come again.
+				found = slices.DeleteFunc(found, func(o object) bool { return l.after != "" && o.key <= l.after })
+			}
+			err = errors.Join(err, l.inOrder(found, &last))
 		}
 		if err != nil {
 			emit(page{err: l.bucket.failed("listing", err)})
 			return
 		}
-		byKey := token == "" && !slow && len(answer.objects) > 0 && last != ""
-		found := slices.DeleteFunc(answer.objects, func(o object) bool { return o.key == markName })
+		found = slices.DeleteFunc(found, func(o object) bool { return o.key == markName })
 		if !emit(page{objects: found}) || !answer.truncated {
-			return
-		}
-		if byKey {
-			continue
-		}
-		if token = answer.token; token == "" {
-			emit(page{err: l.bucket.failed("listing", errors.New("the server says that there is more, and not how to get it"))})
 			return
 		}
 	}
 }
 
-// request asks for the page that a token stands for, without one for that
-// behind a key, and without either for the first.
-func (l *listing) request(ctx context.Context, token, after string) (answer *listed, err error) {
-	query := url.Values{
-		"list-type": {"2"}, "prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(pageSize)},
-		// Keys may hold characters that XML cannot.
-		"encoding-type": {"url"},
-	}
+// place is where a page begins.
+type place struct {
+	// after is a key; version, where versions are listed, one of that key.
+	after, version string
+	// token is the server's.
+	token string
+}
+
+// follow says where the page behind an answer begins.
+func (l *listing) follow(asked place, answer *listed, slow bool) (place, error) {
 	switch {
-	case token != "":
-		query.Set("continuation-token", token)
-	case after != "":
-		query.Set("start-after", l.bucket.prefix+after)
+	case !answer.truncated:
+		return place{}, nil
+	case l.versions && answer.nextKey != "":
+		if next := (place{after: answer.nextKey, version: answer.nextVersion}); next != asked {
+			return next, nil
+		}
+	case l.versions:
+	case asked.token == "" && !slow && len(answer.objects) > 0 && answer.objects[len(answer.objects)-1].key != "":
+		return place{after: answer.objects[len(answer.objects)-1].key}, nil
+	case answer.token != "":
+		return place{token: answer.token}, nil
+	}
+	return place{}, errors.New("the server says that there is more, and not how to get it")
+}
+
+// request asks for the page at a place.
+func (l *listing) request(ctx context.Context, at place) (answer *listed, err error) {
+	query, root := l.query(at), "ListBucketResult"
+	if l.versions {
+		root = "ListVersionsResult"
 	}
 	err = l.retry.Do(ctx, func(int) error {
 		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query}) //nolint:bodyclose // text has closed it
 		if err != nil {
 			return err
 		}
-		if answer, err = readListed(text, l.bucket.prefix); err == nil && answer.root != "ListBucketResult" {
+		if answer, err = readListed(text, l.bucket.prefix); err == nil && answer.root != root {
 			return refusal(answered, text)
 		}
 		return err
@@ -137,82 +165,31 @@ func (l *listing) request(ctx context.Context, token, after string) (answer *lis
 	return answer, err
 }
 
-// listed is the answer to a listing.
-type listed struct {
-	root      string
-	objects   []object
-	truncated bool
-	token     string
-}
-
-// readListed reads an answer: keys lose the prefix, and have to be below it.
-func readListed(text []byte, prefix string) (*listed, error) {
-	l := &listed{objects: make([]object, 0, pageSize)}
-	var o object
-	encoded := false
-	err := elements(text, func(parent, name string, text []byte) (err error) {
-		switch {
-		case parent == "Contents":
-			err = o.read(name, text)
-		case parent == "":
-			l.root = name
-		case parent != "ListBucketResult":
-		case name == "Contents":
-			l.objects = append(l.objects, o)
-			o = object{}
-		case name == "IsTruncated":
-			l.truncated = string(text) == "true"
-		case name == "NextContinuationToken":
-			l.token = string(text)
-		case name == "EncodingType":
-			encoded = string(text) == "url"
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
+func (l *listing) query(at place) url.Values {
+	query := url.Values{
+		"prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(pageSize)},
+		// Keys may hold characters that XML cannot.
+		"encoding-type": {"url"},
 	}
-	for i := range l.objects {
-		// Where an answer tells its encoding is not agreed on.
-		if err := l.objects[i].decode(encoded, prefix); err != nil {
-			return nil, err
+	set := func(name, value string) {
+		if value != "" {
+			query.Set(name, value)
 		}
 	}
-	return l, nil
-}
-
-// read takes what one element says of an object.
-func (o *object) read(name string, text []byte) (err error) {
-	switch name {
-	case "Key":
-		o.key = string(text)
-	case "Size":
-		o.size, err = strconv.ParseInt(string(text), 10, 64)
-	case "ETag":
-		o.etag = unquote(string(text))
-	case "LastModified":
-		o.modified, err = time.Parse(time.RFC3339, string(text))
-	case "StorageClass":
-		o.class = types.StorageClass(text)
+	after := at.after
+	if after != "" {
+		after = l.bucket.prefix + after
 	}
-	return err
-}
-
-// decode finishes the key.
-func (o *object) decode(encoded bool, prefix string) error {
-	if encoded {
-		decoded, err := url.QueryUnescape(o.key)
-		if err != nil {
-			return fmt.Errorf("the key %q is not encoded as agreed", o.key)
-		}
-		o.key = decoded
+	if l.versions {
+		query.Set("versions", "")
+		set("key-marker", after)
+		set("version-id-marker", at.version)
+		return query
 	}
-	name, below := strings.CutPrefix(o.key, prefix)
-	if !below {
-		return fmt.Errorf("the key %q is not below the prefix", o.key)
-	}
-	o.key = name
-	return nil
+	query.Set("list-type", "2")
+	set("continuation-token", at.token)
+	set("start-after", after)
+	return query
 }
 
 // inOrder makes sure that keys come in order.
@@ -225,110 +202,4 @@ func (l *listing) inOrder(objects []object, last *string) error {
 		*last = o.key
 	}
 	return nil
-}
-
-func unquote(etag string) string { return strings.Trim(etag, `"`) }
-
-// match is an object of the source with that of the target under the same
-// key; one of them may be missing.
-type match struct {
-	source, target *object
-}
-
-// matches walks both listings side by side. It is given page after page of the
-// source, so that the taker can note how far it came; extras of the target
-// come with the page they sort into. A target of nil has no objects. until is the key of the source's last
-// object of the page, "" in the last.
-func matches(ctx context.Context, source, target *listing, take func(found []match, until string, end bool) error) error {
-	theirs := &cursor{done: true}
-	if target != nil {
-		next, stop := iter.Pull(target.pages(ctx))
-		defer stop()
-		theirs = &cursor{next: next}
-	}
-	for p := range source.pages(ctx) {
-		if p.err != nil {
-			return p.err
-		}
-		found, err := theirs.pair(p.objects)
-		if err != nil {
-			return err
-		}
-		if len(p.objects) == 0 {
-			continue
-		}
-		if err := take(found, p.objects[len(p.objects)-1].key, false); err != nil {
-			return err
-		}
-	}
-	for {
-		rest, err := theirs.rest()
-		if err != nil {
-			return err
-		}
-		if len(rest) == 0 {
-			return take(nil, "", true)
-		}
-		if err := take(rest, "", false); err != nil {
-			return err
-		}
-	}
-}
-
-// cursor goes through the target's listing.
-type cursor struct {
-	next func() (page, bool)
-	open []object
-	done bool
-}
-
-// fill has at least one object open unless the listing is at its end.
-func (c *cursor) fill() error {
-	for len(c.open) == 0 && !c.done {
-		p, more := c.next()
-		if p.err != nil {
-			return p.err
-		}
-		c.open, c.done = p.objects, !more
-	}
-	return nil
-}
-
-// pair finds the counterparts of a page, and what the target has between.
-func (c *cursor) pair(objects []object) ([]match, error) {
-	found := make([]match, 0, len(objects))
-	for i := range objects {
-		o := &objects[i]
-		for {
-			if err := c.fill(); err != nil {
-				return nil, err
-			}
-			if len(c.open) == 0 || c.open[0].key >= o.key {
-				break
-			}
-			found = append(found, match{target: &c.open[0]})
-			c.open = c.open[1:]
-		}
-		if len(c.open) > 0 && c.open[0].key == o.key {
-			found = append(found, match{source: o, target: &c.open[0]})
-			c.open = c.open[1:]
-			continue
-		}
-		found = append(found, match{source: o})
-	}
-	return found, nil
-}
-
-// rest gives what the target has behind the source's last object, a page at a
-// time.
-func (c *cursor) rest() ([]match, error) {
-	if err := c.fill(); err != nil {
-		return nil, err
-	}
-	found := make([]match, len(c.open))
-	for i := range c.open {
-		found[i] = match{target: &c.open[i]}
-	}
-	c.open = nil
-	return found, nil
 }

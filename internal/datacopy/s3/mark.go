@@ -17,6 +17,8 @@ type mark struct {
 	// the target's server.
 	plan  string
 	since time.Time
+	// version is its own where the bucket keeps versions.
+	version *string
 }
 
 // findMark gives the target's mark, nil when it has none.
@@ -32,7 +34,7 @@ func (c *copier) findMark(ctx context.Context) (*mark, error) {
 	if err != nil {
 		return nil, c.to.failed("looking for an earlier copy in", err)
 	}
-	return &mark{plan: out.Metadata["plan"], since: aws.ToTime(out.LastModified)}, nil
+	return &mark{plan: out.Metadata["plan"], since: aws.ToTime(out.LastModified), version: out.VersionId}, nil
 }
 
 // recognise finds out whether the target has the mark of an earlier run of the
@@ -42,7 +44,9 @@ func (c *copier) recognise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.marked = found != nil
+	if c.marked = found != nil; c.marked {
+		c.marks = append(c.marks, found.version)
+	}
 	if found != nil && found.plan == c.plan.ID {
 		c.ours, c.resumed = found.since, true
 	}
@@ -57,21 +61,30 @@ func (c *copier) mark(ctx context.Context) error {
 	}
 	c.marked, c.marking = true, true
 	err := c.retry.Do(ctx, func(int) error {
-		_, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
+		out, err := c.to.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &c.to.name, Key: c.markKey(), Body: strings.NewReader(""), Metadata: map[string]string{"plan": c.plan.ID},
 		})
+		if err == nil {
+			c.marks = append(c.marks, out.VersionId)
+		}
 		return err
 	})
 	return c.to.failed("writing the mark of an incomplete copy into", err)
 }
 
+// unmark removes the mark, and where the bucket keeps versions for good.
 func (c *copier) unmark(ctx context.Context) error {
 	if !c.marked {
 		return nil
 	}
-	err := c.retry.Do(ctx, func(int) error {
-		_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: c.markKey()})
-		return err
-	})
-	return c.to.failed("removing the mark of an incomplete copy from", err)
+	for _, version := range c.marks {
+		err := c.retry.Do(ctx, func(int) error {
+			_, err := c.to.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &c.to.name, Key: c.markKey(), VersionId: version})
+			return err
+		})
+		if err != nil {
+			return c.to.failed("removing the mark of an incomplete copy from", err)
+		}
+	}
+	return nil
 }

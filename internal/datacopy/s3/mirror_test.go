@@ -98,13 +98,18 @@ func TestSendsAgainOnlyWhatWasNotDone(t *testing.T) {
 	}
 }
 
-// front passes requests on to a server, but for those that it answers itself.
-func front(t *testing.T, behind *server, answer func(http.ResponseWriter, *http.Request) bool) *server {
-	t.Helper()
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+// passOn gives requests to a server.
+func passOn(behind *server) http.Handler {
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: behind.url.Host})
 		r.Out.Host = r.In.Host // the signature names the host that was asked
 	}}
+}
+
+// front passes requests on to a server, but for those that it answers itself.
+func front(t *testing.T, behind *server, answer func(http.ResponseWriter, *http.Request) bool) *server {
+	t.Helper()
+	proxy := passOn(behind)
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !answer(w, r) {
 			proxy.ServeHTTP(w, r)

@@ -77,6 +77,12 @@ func (c *copier) copyOnServer(ctx context.Context, o *object) (string, error) {
 	if class := c.class(o); class != "" {
 		header["X-Amz-Storage-Class"] = []string{string(class)}
 	}
+	switch word, err := c.accessOf(ctx, o); {
+	case err != nil:
+		return "", err
+	case word != "":
+		header["X-Amz-Acl"] = []string{word}
+	}
 	if !c.options.tags {
 		header["X-Amz-Tagging-Directive"] = []string{string(types.TaggingDirectiveReplace)}
 	}
@@ -104,7 +110,11 @@ func (c *copier) copySource(o *object) string {
 		path[i] = url.PathEscape(part)
 	}
 	// A plus is a space to some servers, though not in a path.
-	return strings.ReplaceAll(strings.Join(path, "/"), "+", "%2B")
+	source := strings.ReplaceAll(strings.Join(path, "/"), "+", "%2B")
+	if query := o.query(); query != nil {
+		source += "?" + query.Encode()
+	}
+	return source
 }
 
 // class is the storage class to write; "" is the server's default.
@@ -126,7 +136,7 @@ func (c *copier) get(ctx context.Context, o *object, part string) (*http.Respons
 	} else {
 		header["X-Amz-Checksum-Mode"] = []string{string(types.ChecksumModeEnabled)}
 	}
-	answer, err := c.from.requests.send(ctx, request{method: http.MethodGet, key: c.from.prefix + o.key, header: header})
+	answer, err := c.from.requests.send(ctx, request{method: http.MethodGet, key: c.from.prefix + o.key, query: o.query(), header: header})
 	return answer, changed(err)
 }
 
@@ -215,7 +225,7 @@ type layout struct {
 func (c *copier) layoutOf(ctx context.Context, b *bucket, o *object) (layout, error) {
 	parts := partsOf(o.etag)
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: &b.name, Key: aws.String(b.prefix + o.key), PartNumber: aws.Int32(1), IfMatch: aws.String(quoted(o.etag)),
+		Bucket: &b.name, Key: aws.String(b.prefix + o.key), PartNumber: aws.Int32(1), IfMatch: aws.String(quoted(o.etag)), VersionId: o.versionID(),
 	})
 	if notFound(err) || statusOf(err) == 412 {
 		return layout{}, changed(err)
@@ -336,7 +346,7 @@ func (c *copier) allParts(ctx context.Context, upload *s3.CreateMultipartUploadO
 // a crash can put it away.
 func (c *copier) beginParts(ctx context.Context, o *object) (*s3.CreateMultipartUploadOutput, error) {
 	head, err := c.from.requests.send(ctx, request{
-		method: http.MethodHead, key: c.from.prefix + o.key, header: http.Header{"If-Match": {quoted(o.etag)}},
+		method: http.MethodHead, key: c.from.prefix + o.key, query: o.query(), header: http.Header{"If-Match": {quoted(o.etag)}},
 	})
 	if err != nil {
 		return nil, changed(err)

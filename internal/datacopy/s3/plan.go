@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
 )
@@ -38,17 +40,25 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 		// What is there already is found out in the copy's own listing.
 		most = pageSize
 	}
-	unit, err := c.census(ctx, c.from, most)
-	if err != nil {
+	var unit datacopy.Unit
+	var locked bool
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		unit, err = c.census(within, c.from, most)
+		return err
+	})
+	group.Go(func() error { return c.planTarget(within, plan) })
+	group.Go(func() error {
+		locked = c.locks(within)
+		return nil
+	})
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	if req.Mask != nil {
 		unit.Masked = []string{"objects that a rule names"}
 	}
 	plan.Units = append(plan.Units, unit)
-	if err := c.planTarget(ctx, plan); err != nil {
-		return nil, err
-	}
 	if len(req.Subset) > 0 {
 		plan.Blockers = append(plan.Blockers, "S3 knows no predicates: choose objects by include and exclude")
 	}
@@ -58,7 +68,19 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	if !options.tags {
 		plan.NotKept = append(plan.NotKept, "tags, as asked for")
 	}
-	plan.NotKept = append(plan.NotKept, "earlier versions and access lists of objects")
+	if options.versions {
+		plan.NotKept = append(plan.NotKept, "times and IDs of versions")
+	} else {
+		plan.NotKept = append(plan.NotKept, "earlier versions of objects")
+	}
+	if options.acls {
+		plan.NotKept = append(plan.NotKept, "access lists that name users: only those open to everyone are kept")
+	} else {
+		plan.NotKept = append(plan.NotKept, "access lists of objects")
+	}
+	if locked {
+		plan.NotKept = append(plan.NotKept, "retention and legal holds: objects of the target can be removed")
+	}
 	plan.Estimate = time.Duration(unit.Count)*time.Second/objectsASecond + time.Duration(unit.Bytes)*time.Second/bytesASecond
 	return plan, nil
 }
@@ -67,7 +89,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 // the count is a lower bound.
 func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit, error) {
 	unit := datacopy.Unit{Name: c.from.name, Noun: "objects"}
-	l := &listing{bucket: b, retry: c.retry}
+	l := c.listing(b, "")
 	seen := 0
 	for p := range l.pages(ctx) {
 		if p.err != nil {
@@ -89,6 +111,14 @@ func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit
 	return unit, nil
 }
 
+// locks says that objects of the source can be locked against deletion. Servers
+// that do not know of locks, and keys that may not ask, say that they cannot.
+func (c *copier) locks(ctx context.Context) bool {
+	out, err := c.from.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &c.from.name})
+	return err == nil && out.ObjectLockConfiguration != nil &&
+		out.ObjectLockConfiguration.ObjectLockEnabled == types.ObjectLockEnabledEnabled
+}
+
 // planTarget says what of the target would be lost.
 func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 	_, err := c.to.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.to.name})
@@ -98,6 +128,11 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 	}
 	if err != nil {
 		return c.to.failed("looking for", err)
+	}
+	if c.options.versions {
+		if err := c.checkVersions(ctx, plan); err != nil {
+			return err
+		}
 	}
 	if plan.Mode == datacopy.Incremental {
 		return nil

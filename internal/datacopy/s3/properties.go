@@ -73,7 +73,7 @@ type lost struct {
 }
 
 // writing gives the headers with which an object is written: its properties,
-// tags and storage class.
+// tags, access and storage class.
 func (c *copier) writing(ctx context.Context, o *object, p *properties) (http.Header, error) {
 	tags, err := c.readTags(ctx, o, p)
 	if err != nil {
@@ -81,6 +81,12 @@ func (c *copier) writing(ctx context.Context, o *object, p *properties) (http.He
 	}
 	if tags != "" {
 		p.header["X-Amz-Tagging"] = []string{tags}
+	}
+	switch word, err := c.accessOf(ctx, o); {
+	case err != nil:
+		return nil, err
+	case word != "":
+		p.header["X-Amz-Acl"] = []string{word}
 	}
 	if class := c.class(o); class != "" {
 		p.header["X-Amz-Storage-Class"] = []string{string(class)}
@@ -95,7 +101,7 @@ func (c *copier) readTags(ctx context.Context, o *object, p *properties) (string
 		return "", nil
 	}
 	out, err := c.from.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
-		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key),
+		Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key), VersionId: o.versionID(),
 	})
 	switch {
 	case denied(err), statusOf(err) == http.StatusNotImplemented:

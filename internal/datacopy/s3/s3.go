@@ -15,6 +15,9 @@
 //	tags=false           leave tags away, which need a permission of their own
 //	storage-class=NAME   write this class; the default is the source's
 //	stream=true          never let the server copy by itself
+//	acls=true            who may read objects, as far as S3 has a word for it
+//	versions=true        all versions of objects, the oldest first, with the
+//	                     markers of deletions; the target has to keep versions
 //
 // Globs and masks see keys without the prefix.
 package s3
@@ -69,6 +72,8 @@ type options struct {
 	tags         bool
 	storageClass string
 	stream       bool
+	versions     bool
+	acls         bool
 }
 
 func readOptions(given map[string]string) (options, error) {
@@ -81,8 +86,12 @@ func readOptions(given map[string]string) (options, error) {
 			o.storageClass = value
 		case "stream":
 			o.stream = value == "true"
+		case "acls":
+			o.acls = value == "true"
+		case "versions":
+			o.versions = value == "true"
 		default:
-			return o, fault.New(fault.Invalid, "S3 knows tags, storage-class and stream.", "reading the options: %q is unknown", name)
+			return o, fault.New(fault.Invalid, "S3 knows tags, storage-class, stream, versions and acls.", "reading the options: %q is unknown", name)
 		}
 	}
 	return o, nil

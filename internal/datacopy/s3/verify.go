@@ -66,8 +66,7 @@ type verification struct {
 
 func (v *verification) run(ctx context.Context) error {
 	return spread(ctx, verifyWorkers, func(ctx context.Context, unclear chan<- match) error {
-		source, target := &listing{bucket: v.from, retry: v.retry}, &listing{bucket: v.to, retry: v.retry}
-		return matches(ctx, source, target, func(found []match, _ string, _ bool) error {
+		return matches(ctx, v.listing(v.from, ""), v.listing(v.to, ""), func(found []match, _ string, _ bool) error {
 			return v.sort(ctx, found, unclear)
 		})
 	}, v.look)
@@ -127,10 +126,10 @@ func (v *verification) settled(m match) bool {
 		v.report.Add(m.source.key, datacopy.Missing)
 	case v.req.Mask != nil:
 		return false
-	case m.source.size != m.target.size:
+	case !alike(m.source, m.target):
 		v.report.Add(m.source.key, datacopy.Changed)
 	default:
-		return judge(m.source, m.target) == same
+		return judgeHistory(m.source, m.target) == same
 	}
 	return true
 }
@@ -160,12 +159,19 @@ func (v *verification) equal(ctx context.Context, m match) (bool, error) {
 		return false, err
 	case mask != nil:
 		return v.equalMasked(ctx, m, mask)
-	case judge(m.source, m.target) == same:
-		return true, nil
-	case m.source.size != m.target.size:
+	case !alike(m.source, m.target):
 		return false, nil
 	}
-	return v.equalContents(ctx, m)
+	theirs := m.target.versions()
+	for i, version := range m.source.versions() {
+		if judgeVersion(version, theirs[i]) == same {
+			continue
+		}
+		if equal, err := v.equalContents(ctx, match{version, theirs[i]}); err != nil || !equal {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // equalMasked masks the source again and compares.
@@ -225,7 +231,7 @@ func (v *verification) read(ctx context.Context, b *bucket, o *object) (io.ReadC
 	if err := v.limiter.Wait(ctx, int(min(o.size, 1<<30))); err != nil {
 		return nil, err
 	}
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + o.key), IfMatch: aws.String(quoted(o.etag))})
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + o.key), IfMatch: aws.String(quoted(o.etag)), VersionId: o.versionID()})
 	if err != nil {
 		return nil, changed(err)
 	}

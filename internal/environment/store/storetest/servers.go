@@ -37,7 +37,7 @@ func StartMariaDB(t *testing.T, options ...string) *Server {
 		"--no-defaults", "--user=root", "--datadir=" + dir, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
 		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
 	}
-	bootstrap := inRoot(root, "usr/sbin/mariadbd", append(common, "--bootstrap")...)
+	bootstrap := debian.Command(root, "usr/sbin/mariadbd", append(common, "--bootstrap")...)
 	bootstrap.Stdin = strings.NewReader(systemTables(t, root) + fmt.Sprintf(
 		"FLUSH PRIVILEGES;\nCREATE USER admin@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO admin@'%%' WITH GRANT OPTION;\n", password))
 	if out, err := bootstrap.CombinedOutput(); err != nil {
@@ -45,7 +45,7 @@ func StartMariaDB(t *testing.T, options ...string) *Server {
 	}
 	common = append(append(common, "--bind-address=127.0.0.1", "--port="+port, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p")), options...)
 	server := &Server{URL: "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
-	server.run = func() { server.kill = start(t, port, inRoot(root, "usr/sbin/mariadbd", common...)) }
+	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/sbin/mariadbd", common...)) }
 	server.run()
 	return server
 }
@@ -90,7 +90,7 @@ func StartRedis(t *testing.T, options ...string) *Server {
 	}
 	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--aclfile", acl}, options...)
 	server := &Server{URL: "redis://:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
-	server.run = func() { server.kill = start(t, port, inRoot(root, "usr/bin/redis-server", args...)) }
+	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/bin/redis-server", args...)) }
 	server.run()
 	return server
 }
@@ -109,10 +109,10 @@ func StartVersityGW(t *testing.T) *Server {
 		}
 		program = found
 	}
-	data, iam, port := t.TempDir(), t.TempDir(), FreePort(t)
+	data, versions, iam, port := t.TempDir(), t.TempDir(), t.TempDir(), FreePort(t)
 	server := &Server{URL: "s3://root:" + PasswordInURL + "@127.0.0.1:" + port + "?tls=false", Dir: data}
 	server.run = func() {
-		cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", data)
+		cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", "--versioning-dir", versions, data)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
 		server.kill = start(t, port, cmd)
 	}
@@ -131,13 +131,6 @@ func packages(t *testing.T, names ...string) string {
 		t.Skipf("needs Debian packages: %v", err)
 	}
 	return root
-}
-
-// inRoot runs a program below root with root's own loader and libraries.
-func inRoot(root, program string, args ...string) *exec.Cmd {
-	libraries := []string{filepath.Join(root, "lib/x86_64-linux-gnu"), filepath.Join(root, "usr/lib/x86_64-linux-gnu")}
-	prefix := []string{"--library-path", strings.Join(libraries, ":"), filepath.Join(root, program)}
-	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...)
 }
 
 // start runs a server until the test ends and waits until it listens. The
