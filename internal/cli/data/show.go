@@ -124,6 +124,11 @@ func planNotes(plan *datacopy.Plan, ahead bool) []string {
 		}
 	}
 	if ahead {
+		for _, unit := range plan.Units {
+			if unit.How != "" {
+				lines = append(lines, unit.Name+": "+unit.How)
+			}
+		}
 		add("overwrites", plan.Overwrites)
 		add("blocked", plan.Blockers)
 	}

@@ -114,7 +114,8 @@ func (r *reading) readLength(w *wire, memory int64) error {
 				return fault.New(fault.Refused, "Exclude the key, or keep it with a rule.",
 					"masking key %s: it is a string of %d bytes, more than a mask can hold", shown(r.key), length)
 			}
-			r.step = max(length, 1)
+			// A second part, though empty, would be masked, too.
+			r.step = length + 1
 		}
 		return nil
 	}

@@ -32,13 +32,13 @@ func address(t *testing.T, text string) datacopy.Address {
 }
 
 // startCluster runs a cluster of three masters.
-func startCluster(t *testing.T) datacopy.Address {
+func startCluster(t *testing.T, options ...string) datacopy.Address {
 	t.Helper()
 	nodes, buses := make([]datacopy.Address, 3), make([]string, 3)
 	ctx := t.Context()
 	for i := range nodes {
 		buses[i] = storetest.FreePort(t)
-		nodes[i] = startRedis(t, "--cluster-enabled", "yes", "--cluster-port", buses[i])
+		nodes[i] = startRedis(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", buses[i]}, options...)...)
 	}
 	_, port, _ := strings.Cut(nodes[0].Host(), ":")
 	for i, node := range nodes {

@@ -64,7 +64,7 @@ func (s *snapshot) run(ctx context.Context) error {
 	}
 	defer w.close()
 	defer w.until(ctx)()
-	stream, mark, err := startSnapshot(w, s.way.wait())
+	stream, mark, err := startSnapshot(w, s.way.Delay)
 	if err != nil {
 		return err
 	}
@@ -119,13 +119,6 @@ func (s *snapshot) records(ctx context.Context) error {
 
 // small adds a value to a piece.
 func (s *snapshot) small(record *rdb.Record) error {
-	mask, err := s.mask(record.Key)
-	if err != nil {
-		return err
-	}
-	if mask != nil || s.copier.byType.Load() {
-		return s.elsewhere(record.Key, int64(record.Size))
-	}
 	p := s.piece
 	if len(p.keys) > 0 && (len(p.keys) >= snapshotKeys || len(p.memory)+len(record.Key)+len(record.Raw) > cap(p.memory)) {
 		if err := s.flush(p); err != nil {
@@ -141,8 +134,8 @@ func (s *snapshot) small(record *rdb.Record) error {
 	return nil
 }
 
-// elsewhere leaves a key to be read from the source: one that is masked, or of
-// which the snapshot gives no parts.
+// elsewhere leaves a key to be read from the source, one of which the snapshot
+// gives no parts for example.
 func (s *snapshot) elsewhere(key []byte, size int64) error {
 	if size >= largeKey {
 		return s.flush(&piece{node: s.node, keys: [][]byte{bytes.Clone(key)}, bytes: size})
@@ -178,10 +171,11 @@ func (s *snapshot) beginLarge(ctx context.Context, record *rdb.Record) error {
 	if err != nil {
 		return err
 	}
-	if record.Left || mask != nil || !rdb.Decodes(record.Type) || s.incremental || s.resumption.comparing.Load() {
+	whole := mask != nil && record.Type == rdb.String // a mask sees strings whole
+	if record.Left || whole || kinds[record.Type] == "" || s.incremental || s.resumption.comparing.Load() {
 		return s.elsewhere(record.Key, largeKey)
 	}
-	s.large, err = s.newLarge(ctx, record)
+	s.large, err = s.newLarge(ctx, record, mask)
 	if err != nil {
 		s.target.drop()
 		return s.elsewhere(record.Key, largeKey)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/datacopy/redis/rdb"
 )
 
@@ -14,6 +15,7 @@ type largeValue struct {
 	ctx         context.Context
 	key, target []byte
 	expiry      int64
+	mask        datacopy.ValueMask
 	to          *wire
 	// asked counts commands whose answers are still to be read.
 	asked int
@@ -21,16 +23,21 @@ type largeValue struct {
 	offset, size int64
 	elements     [][]byte
 	memory       []byte
+	scratch      datacopy.Scratch
 }
 
-// kinds are the types whose parts are written.
+// kinds are the types that are written by type.
 var kinds = map[rdb.Type]string{
-	rdb.String: typeString, rdb.List: typeList, rdb.Set: typeSet, rdb.Hash: typeHash, rdb.Zset: typeZset, rdb.Zset2: typeZset,
+	rdb.String: typeString,
+	rdb.List:   typeList, rdb.ListZiplist: typeList, rdb.ListQuicklist: typeList, rdb.ListQuicklist2: typeList,
+	rdb.Set: typeSet, rdb.SetIntset: typeSet, rdb.SetListpack: typeSet,
+	rdb.Hash: typeHash, rdb.HashZiplist: typeHash, rdb.HashListpack: typeHash,
+	rdb.Zset: typeZset, rdb.Zset2: typeZset, rdb.ZsetZiplist: typeZset, rdb.ZsetListpack: typeZset,
 }
 
 // newLarge begins to write a value, in place of what the target has.
-func (s *snapshot) newLarge(ctx context.Context, record *rdb.Record) (*largeValue, error) {
-	l := &largeValue{snapshot: s, ctx: ctx, key: bytes.Clone(record.Key), expiry: record.Expiry}
+func (s *snapshot) newLarge(ctx context.Context, record *rdb.Record, mask datacopy.ValueMask) (*largeValue, error) {
+	l := &largeValue{snapshot: s, ctx: ctx, key: bytes.Clone(record.Key), expiry: record.Expiry, mask: mask}
 	l.target = s.scope.toTarget(nil, l.key)
 	var err error
 	if l.to, err = s.target.of(ctx, l.target); err != nil {
@@ -76,9 +83,12 @@ func (l *largeValue) writeElements(record *rdb.Record) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &reading{kind: kinds[record.Type]}
+	r := &reading{key: l.key, kind: kinds[record.Type], mask: l.mask}
 	for rest := l.elements; len(rest) > 0; rest = rest[len(r.elements):] {
 		r.elements = rest[:min(len(rest), mostElements)]
+		if err := r.apply(&l.scratch); err != nil {
+			return err
+		}
 		l.asked += r.writeInto(l.to, l.target, 0)
 	}
 	return nil

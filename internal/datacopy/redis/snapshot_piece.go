@@ -50,31 +50,66 @@ func (p *piece) keep(data []byte) []byte {
 }
 
 // sendValues writes values as they came in a snapshot: strings by SET, which
-// costs the target half of RESTORE, the rest by RESTORE. Those whose payload
-// the target does not know are read from the source and written by type.
+// costs the target half of RESTORE, the rest by RESTORE. Masked ones, and those
+// whose payload the target does not know, are written by type.
 func (w *worker) sendValues(ctx context.Context, p *piece, which []int) error {
-	to := make([]*wire, len(which))
-	for i, at := range which {
-		var err error
-		if to[i], err = w.sendValue(ctx, p, at); err != nil {
+	var elsewhere [][]byte
+	keys, to := make([][]byte, 0, len(which)), make([]*wire, 0, len(which))
+	for _, at := range which {
+		mask, err := w.mask(p.keys[at])
+		if err != nil {
 			return err
+		}
+		var asked *wire
+		commands := 1
+		switch whole := mask == nil && !w.byType.Load(); {
+		case whole:
+			asked, err = w.sendValue(ctx, p, at)
+		case kinds[p.values[at].kind] != "":
+			asked, commands, err = w.sendDecoded(ctx, p, at, mask)
+		default:
+			elsewhere, commands = append(elsewhere, p.keys[at]), 0
+		}
+		if err != nil {
+			return err
+		}
+		for range commands {
+			keys, to = append(keys, p.keys[at]), append(to, asked)
 		}
 	}
 	if err := w.target.flush(); err != nil {
 		return w.copier.target.failed("writing to", err)
 	}
-	keys := make([][]byte, len(which))
-	for i, at := range which {
-		keys[i] = p.keys[at]
-	}
 	unknown, err := w.restoredAll(keys, to)
 	if err != nil {
 		return err
 	}
-	return w.sendByType(ctx, unknown)
+	return w.sendByType(ctx, append(elsewhere, unknown...))
 }
 
-// sendValue gathers the command for one value.
+// sendDecoded gathers the commands that write a value by type, masked.
+func (w *worker) sendDecoded(ctx context.Context, p *piece, at int, mask datacopy.ValueMask) (to *wire, commands int, err error) {
+	v, r := p.values[at], &w.reading
+	*r = reading{
+		key: p.keys[at], kind: kinds[v.kind], expiry: p.expiries[at], mask: mask, ended: true,
+		elements: r.elements[:0], memory: r.memory[:0], masked: r.masked[:0],
+	}
+	if v.kind == rdb.String {
+		r.memory, err = rdb.AppendString(r.memory, v.raw)
+		r.elements = append(r.elements, r.memory)
+	} else {
+		r.elements, r.memory, err = rdb.WholeElements(v.kind, v.raw, r.elements, r.memory)
+	}
+	if err != nil {
+		return nil, 0, w.copier.source.failedKey("reading", r.key, err)
+	}
+	if err := r.apply(&w.scratch); err != nil {
+		return nil, 0, err
+	}
+	return w.write(ctx, r, 0, true)
+}
+
+// sendValue gathers the command that writes a value as it is.
 func (w *worker) sendValue(ctx context.Context, p *piece, at int) (*wire, error) {
 	v, expiry := p.values[at], p.expiries[at]
 	w.name = w.scope.toTarget(w.name[:0], p.keys[at])
@@ -120,8 +155,8 @@ func writeSet(to *wire, key, value []byte, expiry int64) {
 }
 
 // lacking gives the values of a piece that the target does not have as they
-// are: it is asked for its payloads, and the source for those keys whose
-// payloads are not the same bytes.
+// are: it is asked for its payloads, and the source for those keys that are
+// masked or whose payloads are not the same bytes.
 func (w *worker) lacking(ctx context.Context, p *piece) (which []int, err error) {
 	asked, err := w.askTarget(ctx, p.keys)
 	if err != nil {
@@ -133,6 +168,10 @@ func (w *worker) lacking(ctx context.Context, p *piece) (which []int, err error)
 	var theirs []byte
 	for i, key := range p.keys {
 		at[string(key)] = i
+		mask, err := w.mask(key)
+		if err != nil {
+			return nil, err
+		}
 		expiry, has, err := readDump(asked[i], w.copier.target, &theirs)
 		switch {
 		case err != nil:
@@ -141,7 +180,7 @@ func (w *worker) lacking(ctx context.Context, p *piece) (which []int, err error)
 			differences = append(differences, found{key, datacopy.Missing})
 		case expiry != p.expiries[i] && w.exactExpiry():
 			differences = append(differences, found{key, datacopy.Changed})
-		case !p.values[i].same(theirs):
+		case mask != nil, !p.values[i].same(theirs):
 			unsure = append(unsure, key)
 		}
 	}

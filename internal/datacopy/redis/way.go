@@ -46,8 +46,6 @@ type way struct {
 	Delay time.Duration `json:"delayNanoseconds,omitempty"`
 }
 
-func (w way) wait() time.Duration { return w.Delay }
-
 // detail is what Copy finds in the plan.
 type detail struct {
 	// Ways are by unit.
@@ -107,8 +105,6 @@ func choose(asked string, req datacopy.Request, unit *datacopy.Unit, r replicati
 		return way{By: byReplication, Why: "as asked for", Delay: r.delay}
 	case r.unable != "":
 		return scan("%s", r.unable)
-	case req.Mask != nil:
-		return scan("values are masked")
 	case req.MaxBytesPerSecond > 0:
 		return scan("a limited rate would keep a snapshot open for long")
 	case r.fork > longestStop:

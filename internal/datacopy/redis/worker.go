@@ -14,6 +14,7 @@ type worker struct {
 	source, target *lines
 	scratch        datacopy.Scratch
 	name, decoded  []byte
+	reading        reading
 }
 
 func (w *worker) drop() {
@@ -179,14 +180,15 @@ func (w *worker) restoredAll(keys [][]byte, restored []*wire) (unknown [][]byte,
 		}
 		switch err := to.ok(); {
 		case err == nil:
-		case strings.Contains(err.Error(), "DUMP payload version"), strings.Contains(err.Error(), "Bad data format"):
+		case strings.Contains(err.Error(), "DUMP payload version"):
+			// So will all others be.
+			w.byType.Store(true)
+			unknown = append(unknown, keys[i])
+		case strings.Contains(err.Error(), "Bad data format"):
 			unknown = append(unknown, keys[i])
 		default:
 			return nil, w.copier.target.failedKey("writing", w.scope.toTarget(nil, keys[i]), err)
 		}
-	}
-	if len(unknown) > 0 && len(unknown) == len(keys) {
-		w.byType.Store(true)
 	}
 	return unknown, nil
 }
