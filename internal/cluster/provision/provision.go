@@ -55,7 +55,7 @@ type Options struct {
 	// DNS opens the accounts with the zones of clusters; nil where there are none.
 	DNS hostname.Open
 	// Find says what a cluster made outside; leftovers.Find if nil.
-	Find func(context.Context, client.Reader) ([]leftovers.Leftover, error)
+	Find func(context.Context, client.Client) ([]leftovers.Leftover, error)
 	// Reached is told of every point at which a crash would hurt, see
 	// CrashPoints; may be nil.
 	Reached func(point string)

@@ -136,7 +136,7 @@ func (s *scene) provisioner(t *testing.T, reached func(string)) *provision.Provi
 	return provision.New(provision.Options{
 		Client: s.client, Tool: tool, Hub: hub, Dir: s.state, Holder: "root@" + host, Clock: time.Now, Reached: reached,
 		// What is outside of the cluster for tests is other tests'.
-		Find: func(context.Context, client.Reader) ([]leftovers.Leftover, error) { return nil, nil },
+		Find: func(context.Context, client.Client) ([]leftovers.Leftover, error) { return nil, nil },
 	})
 }
 

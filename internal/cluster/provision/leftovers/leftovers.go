@@ -38,11 +38,13 @@ const (
 	Users
 	// Volumes are disks.
 	Volumes
+	// Makers would make machines anew for the pods of those that go.
+	Makers
 	// Machines that the cluster made for itself.
 	Machines
 )
 
-var stages = []string{"what blocks evictions", "load balancers", "what uses volumes", "volumes", "machines"}
+var stages = []string{"what blocks evictions", "load balancers", "what uses volumes", "volumes", "what makes machines", "machines"}
 
 // String is the stage in words.
 func (s Stage) String() string { return stages[s] }
@@ -73,14 +75,14 @@ func (l Leftover) String() string {
 }
 
 // finder is one way in which Kubernetes makes something outside.
-type finder func(context.Context, client.Reader) ([]Leftover, error)
+type finder func(context.Context, client.Client) ([]Leftover, error)
 
 // finders of everything, in the order of their stages.
-var finders = []finder{disruptionBudgets, services, ingresses, custom, volumes}
+var finders = []finder{disruptionBudgets, services, ingresses, entrances, volumes, machines}
 
 // Find lists what there is, in the order in which it has to go. What cannot be
 // read is an error: it may be there.
-func Find(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
+func Find(ctx context.Context, cluster client.Client) ([]Leftover, error) {
 	var all []Leftover
 	for _, find := range finders {
 		some, err := find(ctx, cluster)
@@ -95,7 +97,7 @@ func Find(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
 	return all, nil
 }
 
-func disruptionBudgets(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
+func disruptionBudgets(ctx context.Context, cluster client.Client) ([]Leftover, error) {
 	var list policyv1.PodDisruptionBudgetList
 	if err := cluster.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("listing PodDisruptionBudgets: %w", err)
@@ -110,7 +112,7 @@ func disruptionBudgets(ctx context.Context, cluster client.Reader) ([]Leftover, 
 	return found, nil
 }
 
-func services(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
+func services(ctx context.Context, cluster client.Client) ([]Leftover, error) {
 	var list corev1.ServiceList
 	if err := cluster.List(ctx, &list); err != nil {
 		return nil, fmt.Errorf("listing Services: %w", err)
@@ -153,7 +155,7 @@ var annotatedClasses = map[string]string{
 	"azure/application-gateway": "Azure application gateway", "azure-application-gateway": "Azure application gateway",
 }
 
-func ingresses(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
+func ingresses(ctx context.Context, cluster client.Client) ([]Leftover, error) {
 	var classes networkingv1.IngressClassList
 	if err := cluster.List(ctx, &classes); err != nil {
 		return nil, fmt.Errorf("listing IngressClasses: %w", err)
@@ -180,38 +182,6 @@ func ingresses(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
 	return found, nil
 }
 
-// customKinds are resources of controllers that make something outside. A kind
-// that the cluster does not have is not there.
-var customKinds = []struct {
-	kind  schema.GroupVersionKind
-	stage Stage
-	why   string
-}{
-	{schema.GroupVersionKind{Group: "gateway.networking.k8s.io", Version: "v1", Kind: "Gateway"}, Entrances, "may have a load balancer"},
-	{schema.GroupVersionKind{Group: "elbv2.k8s.aws", Version: "v1beta1", Kind: "TargetGroupBinding"}, Entrances, "rules in security groups of AWS"},
-	{schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodePool"}, Machines, "makes machines"},
-	{schema.GroupVersionKind{Group: "karpenter.sh", Version: "v1", Kind: "NodeClaim"}, Machines, "a machine of Karpenter"},
-}
-
-func custom(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
-	var found []Leftover
-	for _, c := range customKinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(c.kind)
-		err := cluster.List(ctx, list)
-		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listing %ss: %w", c.kind.Kind, err)
-		}
-		for i := range list.Items {
-			found = append(found, of(c.stage, c.kind, &list.Items[i], c.why))
-		}
-	}
-	return found, nil
-}
-
 func of(stage Stage, kind schema.GroupVersionKind, o client.Object, why string) Leftover {
 	return Leftover{Stage: stage, Kind: kind.Kind, Namespace: o.GetNamespace(), Name: o.GetName(), Why: why, group: kind}
 }
@@ -233,23 +203,37 @@ var ErrNotGone = errors.New("still there")
 // What is gone already is fine. Watch is told what is waited for.
 func Remove(ctx context.Context, cluster client.Client, all []Leftover, patience time.Duration, watch func(Stage, int)) error {
 	for stage := range Stage(len(stages)) {
-		var waiting []Leftover
-		for _, l := range all {
-			if l.Stage == stage {
-				waiting = append(waiting, l)
+		waiting := inStage(all, stage)
+		if stage == Machines && len(inStage(all, Makers)) > 0 {
+			// Machines that were made since the first look are the same leftover.
+			now, err := machines(ctx, cluster)
+			if err != nil {
+				return err
 			}
+			waiting = inStage(now, stage)
 		}
 		if len(waiting) == 0 {
 			continue
 		}
-		for _, l := range waiting {
-			err := cluster.Delete(ctx, l.object(), client.PropagationPolicy(metav1.DeletePropagationBackground))
-			if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
-				return fmt.Errorf("removing %s: %w", l, err)
-			}
+		if err := removeAll(ctx, cluster, waiting); err != nil {
+			return err
 		}
 		if err := untilGone(ctx, cluster, waiting, patience, func(n int) { watch(stage, n) }); err != nil {
 			return fmt.Errorf("removing %s: %w", stage, err)
+		}
+	}
+	return nil
+}
+
+func inStage(all []Leftover, stage Stage) []Leftover {
+	return slices.DeleteFunc(slices.Clone(all), func(l Leftover) bool { return l.Stage != stage })
+}
+
+func removeAll(ctx context.Context, cluster client.Client, all []Leftover) error {
+	for _, l := range all {
+		err := cluster.Delete(ctx, l.object(), client.PropagationPolicy(metav1.DeletePropagationBackground))
+		if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+			return fmt.Errorf("removing %s: %w", l, err)
 		}
 	}
 	return nil

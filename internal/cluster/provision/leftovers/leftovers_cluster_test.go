@@ -3,6 +3,9 @@ package leftovers_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -142,4 +146,125 @@ func release(t *testing.T, cl client.Client, o client.Object, key client.ObjectK
 	if err := cl.Update(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// karpenterKinds are Karpenter's, as far as they matter here: its claims are of
+// an older version.
+const karpenterKinds = `
+{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: nodepools.karpenter.sh}, spec: {group: karpenter.sh, scope: Cluster, names: {kind: NodePool, listKind: NodePoolList, plural: nodepools, singular: nodepool},
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
+---
+{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: nodeclaims.karpenter.sh}, spec: {group: karpenter.sh, scope: Cluster, names: {kind: NodeClaim, listKind: NodeClaimList, plural: nodeclaims, singular: nodeclaim},
+  versions: [{name: v1beta1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}
+`
+
+// karpenter gives the test cluster a pool with a finalizer and a machine.
+const karpenter = `
+{apiVersion: karpenter.sh/v1, kind: NodePool, metadata: {name: NS-pool, finalizers: [test.landfall.dev/karpenter]}}
+---
+{apiVersion: karpenter.sh/v1beta1, kind: NodeClaim, metadata: {name: NS-first, finalizers: [test.landfall.dev/karpenter]}}
+`
+
+// cloud is a cluster with kinds of its own: made by its own client, as a client
+// learns of kinds when it is made.
+func cloud(t *testing.T, kinds, objects string) (cl client.Client, namespace string) {
+	t.Helper()
+	log.SetLogger(logr.Discard())
+	cl, namespace = kubetest.Client(t, "leftovers-test"), kubetest.Namespace(t)
+	for _, kind := range kubetest.Objects(t, kinds) {
+		if err := cl.Create(t.Context(), kind); err != nil && !apierrors.IsAlreadyExists(err) {
+			t.Fatal(err)
+		}
+	}
+	for _, o := range kubetest.Objects(t, strings.ReplaceAll(objects, "NS", namespace)) {
+		kubetest.Eventually(t, func() string {
+			if err := cl.Create(t.Context(), o); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+		t.Cleanup(func() { releaseNamed(t, cl, o); _ = cl.Delete(context.Background(), o) })
+	}
+	return cl, namespace
+}
+
+// releaseNamed takes the finalizers of an object that may be gone.
+func releaseNamed(t *testing.T, cl client.Client, o client.Object) {
+	t.Helper()
+	err := cl.Patch(context.Background(), o, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))
+	if client.IgnoreNotFound(err) != nil {
+		t.Errorf("releasing %s: %v", o.GetName(), err)
+	}
+}
+
+func TestMachinesGoAfterWhatMakesThem(t *testing.T) {
+	cl, namespace := cloud(t, karpenterKinds, karpenter)
+	all := found(t, cl, namespace)
+	var got []string
+	for _, l := range all {
+		got = append(got, strings.ReplaceAll(l.Stage.String()+": "+l.String(), namespace, "NS"))
+	}
+	if diff := cmp.Diff([]string{"what makes machines: NodePool NS-pool", "machines: NodeClaim NS-first"}, got); diff != "" {
+		t.Fatalf("found (-want +got):\n%s", diff)
+	}
+	// Before the pool is gone it makes another machine; Karpenter does not
+	// answer, and nothing is removed of machines.
+	second := kubetest.Object(t, `{apiVersion: karpenter.sh/v1beta1, kind: NodeClaim, metadata: {name: `+namespace+`-second}}`)
+	if err := cl.Create(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	err := leftovers.Remove(t.Context(), cl, all, 2*time.Second, func(leftovers.Stage, int) {})
+	if !errors.Is(err, leftovers.ErrNotGone) || !strings.Contains(err.Error(), "NodePool") {
+		t.Errorf("a pool that stays: %v", err)
+	}
+	if left := found(t, cl, namespace); len(left) != 3 {
+		t.Errorf("left are %v", left)
+	}
+	for _, o := range kubetest.Objects(t, strings.ReplaceAll(karpenter, "NS", namespace)) {
+		releaseNamed(t, cl, o)
+	}
+	if err := leftovers.Remove(t.Context(), cl, all, time.Minute, func(leftovers.Stage, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	if left := found(t, cl, namespace); len(left) > 0 {
+		t.Errorf("still there: %v", left)
+	}
+}
+
+func TestGatewaysAreFoundWithTheirAddress(t *testing.T) {
+	cl, namespace := cloud(t, gatewayKind(t), `
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: NS}, spec: {gatewayClassName: cloud, listeners: [{name: http, port: 80, protocol: HTTP}]}}
+`)
+	gateway := kubetest.Object(t, `{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: `+namespace+`}}`)
+	why := func() string {
+		all := found(t, cl, namespace)
+		if len(all) != 1 || all[0].Stage != leftovers.Entrances {
+			t.Fatalf("found %v", all)
+		}
+		return all[0].Why
+	}
+	if got := why(); got != "may have a load balancer" {
+		t.Errorf("a gateway without an address is said to be there for: %s", got)
+	}
+	status := client.RawPatch("application/merge-patch+json", []byte(`{"status":{"addresses":[{"type":"Hostname","value":"lb.example.net"}]}}`))
+	if err := cl.Status().Patch(t.Context(), gateway, status); err != nil {
+		t.Fatal(err)
+	}
+	if got := why(); got != "load balancer lb.example.net" {
+		t.Errorf("it is said to be there for: %s", got)
+	}
+}
+
+// gatewayKind is the real one, from the module of Gateway API.
+func gatewayKind(t *testing.T) string {
+	t.Helper()
+	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
+	if err != nil {
+		t.Skipf("finding the module of Gateway API: %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(folder)), "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

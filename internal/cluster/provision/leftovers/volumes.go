@@ -15,7 +15,7 @@ import (
 
 // volumes finds claims whose disks go with them, and what has to end before:
 // a claim stays as long as a pod uses it.
-func volumes(ctx context.Context, cluster client.Reader) ([]Leftover, error) {
+func volumes(ctx context.Context, cluster client.Client) ([]Leftover, error) {
 	var disks corev1.PersistentVolumeList
 	if err := cluster.List(ctx, &disks); err != nil {
 		return nil, fmt.Errorf("listing PersistentVolumes: %w", err)
