@@ -146,6 +146,9 @@ func (c *copier) connectTarget(ctx context.Context) (*wire.Conn, error) {
 		return nil, err
 	}
 	statements := []string{"SET SESSION foreign_key_checks = 0"}
+	if c.to.mariadb && c.req.Mask == nil {
+		statements = append(statements, "SET SESSION check_constraint_checks = 0")
+	}
 	if c.to.binlogFormat != "STATEMENT" {
 		// Without locks on gaps workers do not stand in each other's way.
 		statements = append(statements, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -178,7 +178,7 @@ func TestPointsArePrintedAsTheirNumber(t *testing.T) {
 		binary.LittleEndian.PutUint64(bytes[pointX:], math.Float64bits(value))
 		return bytes
 	}
-	e := newEncoder(&table{Columns: []*column{{Name: "a", Real: true}, {Name: "b"}, {Name: "c", Real: true}, {Name: "d", Real: true}}}, nil)
+	e := newReals(&table{Columns: []*column{{Name: "a", Real: true}, {Name: "b"}, {Name: "c", Real: true}, {Name: "d", Real: true}}})
 	fields := [][]byte{point(0.1), []byte("x"), nil, point(-1.7976931348623157e308)}
 	if err := e.print(fields); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"strconv"
 	"strings"
 
@@ -103,28 +102,19 @@ func where(conditions ...string) string {
 	return " WHERE " + strings.Join(all, " AND ")
 }
 
-// encoder turns rows into what LOAD DATA reads, masks and digests them. Not
-// safe for concurrent use.
+// encoder masks rows and digests them. Not safe for concurrent use.
 type encoder struct {
 	columns []*column
 	mask    datacopy.RowMask
 	scratch datacopy.Scratch
 	row     []byte
-	// reals are the positions of values that travel as points.
-	reals []int
 
 	// read and sent are the digests of the rows before and after the mask.
 	read, sent digest
 }
 
 func newEncoder(t *table, mask datacopy.RowMask) *encoder {
-	e := &encoder{columns: t.stored(), mask: mask}
-	for i, c := range e.columns {
-		if c.Real {
-			e.reals = append(e.reals, i)
-		}
-	}
-	return e
+	return &encoder{columns: t.stored(), mask: mask}
 }
 
 // begin starts a new chunk.
@@ -179,35 +169,6 @@ func (e *encoder) crc(fields [][]byte) uint32 {
 		row = row[:len(row)-1]
 	}
 	return crc32.ChecksumIEEE(row)
-}
-
-// A point as servers send it: its reference system, the order of bytes, the
-// type, and two doubles.
-const (
-	pointSize  = 4 + 1 + 4 + 8 + 8
-	pointX     = 4 + 1 + 4
-	littleEnd  = 1
-	pointOrder = 4
-)
-
-// print turns points into the numbers they stand for, as LOAD DATA wants them:
-// the shortest text that is read as the same double. Digests come before.
-func (e *encoder) print(fields [][]byte) error {
-	e.row = e.row[:0]
-	for _, i := range e.reals {
-		point := fields[i]
-		if point == nil {
-			continue
-		}
-		if len(point) != pointSize || point[pointOrder] != littleEnd {
-			return fmt.Errorf("reading column %s: the server sent a point that cannot be read", e.columns[i].Name)
-		}
-		value := math.Float64frombits(binary.LittleEndian.Uint64(point[pointX:]))
-		start := len(e.row)
-		e.row = strconv.AppendFloat(e.row, value, 'g', -1, 64)
-		fields[i] = e.row[start:]
-	}
-	return nil
 }
 
 // appendLine adds a row in the format of LOAD DATA's defaults.

@@ -132,7 +132,7 @@ func (f *follower) open(ctx context.Context) error {
 	if f.from.binlogFormat != "ROW" {
 		return fault.New(fault.Refused, "Set binlog_format = ROW at the source, or copy in the incremental mode.", "the source writes its binary log by %s", cmp.Or(f.from.binlogFormat, "statement"))
 	}
-	f.worker = &worker{copier: f.copier, encoders: map[*unit]*encoder{}}
+	f.worker = &worker{copier: f.copier, lanes: map[*unit]*lane{}}
 	if f.worker.source, err = f.from.connect(ctx); err != nil {
 		return err
 	}

@@ -2,18 +2,20 @@ package mysql
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"strconv"
-	"strings"
+
+	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
 )
 
-// loader brings the rows in a worker's buffer into the target, by LOAD DATA
-// from memory or, where the server does not allow it, by INSERT.
+// loader brings the rows of a chunk into the target, by way of its worker's
+// buffer.
 type loader struct {
 	worker *worker
 	unit   *unit
 	chunk  chunk
+	ways   ways
+	// way is that of the rows in the buffer.
+	way way
 	// clear says that rows of the chunk may be there, and go first.
 	clear bool
 
@@ -24,26 +26,22 @@ type loader struct {
 	waiting, rows, size int64
 }
 
-// insertBytes is how large an INSERT may grow, well below every server's
-// max_allowed_packet but one that was made small on purpose.
-const insertBytes = 1 << 20
-
-// format gives the function that adds a row to the buffer.
-func (l *loader) format() func([]byte, [][]byte) []byte {
-	if l.worker.copier.to.localInfile {
-		return appendLine
+// add puts a row of a size into the buffer, which is loaded first when there
+// is no room, or when the row must go another way.
+func (l *loader) add(ctx context.Context, fields [][]byte, size int) error {
+	way := l.ways.choose(size, len(fields))
+	room := min(way.limit(), 2*int(l.worker.copier.detail.ChunkBytes))
+	if l.waiting > 0 && (way != l.way || len(l.worker.buffer)+way.most(size, len(fields)) > room) {
+		if err := l.flush(ctx); err != nil {
+			return l.worker.copier.to.explain(err)
+		}
 	}
-	columns := l.unit.table.stored()
-	return func(buffer []byte, fields [][]byte) []byte { return appendTuple(buffer, columns, fields) }
-}
-
-// full says that the buffer should be loaded before more rows come.
-func (l *loader) full() bool {
-	limit := 2 * l.worker.copier.detail.ChunkBytes
-	if to := l.worker.copier.to; !to.localInfile {
-		limit = min(insertBytes, to.maxPacket/2)
-	}
-	return int64(len(l.worker.buffer)) >= limit
+	var err error
+	l.way = way
+	l.worker.buffer, err = way.add(l.worker.buffer, fields)
+	l.size += int64(size)
+	l.waiting++
+	return err
 }
 
 // begin opens the transaction when the chunk needs one: it is cleared first,
@@ -99,91 +97,18 @@ func (l *loader) finish(ctx context.Context) error {
 // load sends the buffer.
 func (l *loader) load(ctx context.Context) error {
 	w := l.worker
-	if w.copier.to.localInfile {
-		done, err := w.target.Load(ctx, loadStatement(l.unit.table), w.buffer)
-		if err != nil {
-			return fmt.Errorf("loading rows: %w", err)
-		}
-		l.rows += int64(done.Affected)
-	} else {
-		done, err := w.target.Exec(ctx, insertStatement(l.unit.table)+strings.TrimSuffix(string(w.buffer), ","))
-		if err != nil {
-			return fmt.Errorf("inserting rows: %w", err)
-		}
-		l.rows += int64(done.Affected)
+	done, err := l.way.send(ctx, w.target, w.buffer)
+	switch {
+	case wire.Code(err) == errDuplicate:
+		// The server's words have the value in them.
+		return fmt.Errorf("loading rows: keys of others are in the way")
+	case err != nil:
+		return fmt.Errorf("loading rows: %w", err)
 	}
+	l.rows += int64(done.Affected)
 	if w.buffer = w.buffer[:0]; int64(cap(w.buffer)) > 4*w.copier.detail.ChunkBytes {
 		w.buffer = nil // one huge row is no reason to keep its memory
 	}
 	l.waiting = 0
 	return nil
-}
-
-// loadStatement names the columns, so that generated and invisible ones do not
-// matter, and takes bytes as they are.
-func loadStatement(t *table) string {
-	var targets, sets []string
-	for i, c := range t.stored() {
-		if c.Load == "" {
-			targets = append(targets, name(c.Name))
-			continue
-		}
-		variable := "@v" + strconv.Itoa(i)
-		targets = append(targets, variable)
-		sets = append(sets, name(c.Name)+" = "+strings.ReplaceAll(c.Load, "@v", variable))
-	}
-	statement := "LOAD DATA LOCAL INFILE 'rows' INTO TABLE " + name(t.Name) + " CHARACTER SET binary (" + strings.Join(targets, ", ") + ")"
-	if len(sets) > 0 {
-		statement += " SET " + strings.Join(sets, ", ")
-	}
-	return statement
-}
-
-func insertStatement(t *table) string {
-	var columns []string
-	for _, c := range t.stored() {
-		columns = append(columns, c.Name)
-	}
-	return "INSERT INTO " + name(t.Name) + " (" + names(columns) + ") VALUES "
-}
-
-// appendTuple adds a row as "(…),". Values are hexadecimal: no escape, quote
-// or character set can change them.
-func appendTuple(buffer []byte, columns []*column, fields [][]byte) []byte {
-	buffer = append(buffer, '(')
-	for i, field := range fields {
-		if i > 0 {
-			buffer = append(buffer, ',')
-		}
-		switch {
-		case field == nil:
-			buffer = append(buffer, "NULL"...)
-		case columns[i].Load != "":
-			before, after, _ := strings.Cut(columns[i].Load, "@v")
-			buffer = append(appendValue(append(buffer, before...), field), after...)
-		default:
-			buffer = appendValue(buffer, field)
-		}
-	}
-	return append(buffer, "),"...)
-}
-
-func appendValue(buffer, field []byte) []byte {
-	if isNumber(field) {
-		return append(append(append(buffer, '\''), field...), '\'')
-	}
-	if len(field) == 0 {
-		return append(buffer, "''"...)
-	}
-	return hex.AppendEncode(append(buffer, "_binary 0x"...), field)
-}
-
-// isNumber says that a value is of characters that need no care.
-func isNumber(field []byte) bool {
-	for _, b := range field {
-		if (b < '0' || b > '9') && strings.IndexByte("-+.: eE", b) < 0 {
-			return false
-		}
-	}
-	return len(field) > 0
 }

@@ -365,7 +365,7 @@ func (p *planner) finish() (*datacopy.Plan, error) {
 		bytes += t.DataBytes + t.IndexBytes
 		p.plan.Units = append(p.plan.Units, unit)
 	}
-	if !p.to.localInfile {
+	if !p.to.localInfile && !p.to.arrays {
 		p.plan.Warnings = append(p.plan.Warnings, "the target does not allow LOAD DATA LOCAL (local_infile): rows go by INSERT, which takes about a third longer")
 	}
 	p.plan.Estimate = time.Duration(float64(bytes) / typicalRate * float64(time.Second)).Round(time.Second)

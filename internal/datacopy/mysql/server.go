@@ -24,7 +24,9 @@ type server struct {
 	mariadb     bool
 	version     [3]int
 	localInfile bool
-	maxPacket   int64
+	// arrays says that rows may come as arrays of parameters.
+	arrays    bool
+	maxPacket int64
 	// collations are those that the server knows.
 	collations map[string]bool
 	readOnly   bool
@@ -97,6 +99,7 @@ const (
 	errLockWait       = 1205
 	errDeadlock       = 1213
 	errKeyExists      = 1061
+	errDuplicate      = 1062
 	errForeignExists  = 1826
 	errShutdown       = 1053
 	errTableFull      = 1114
@@ -137,6 +140,7 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 	s.maxPacket, _ = strconv.ParseInt(row[2].Value, 10, 64)
 	s.readOnly = row[3].Value != "0"
 	s.binlogFormat = row[4].Value
+	s.arrays = conn.Arrays() && s.binlogFormat != "STATEMENT" // which arrays cannot be logged as
 	if s.mariadb && !s.atLeast(10, 4, 0) || !s.mariadb && !s.atLeast(5, 7, 0) {
 		return fault.New(fault.Refused, "", "copying data: the %s %s is too old (%s); MariaDB 10.4, MySQL 5.7 or newer is needed", s.side, s.address, row[0])
 	}

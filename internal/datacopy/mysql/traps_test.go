@@ -1,11 +1,13 @@
 package mysql
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
@@ -77,16 +79,17 @@ func TestTraps(t *testing.T) {
 	from, to := newDatabase(t, source.URL, "traps"), newDatabase(t, target.URL, "into")
 	fillTraps(t, from)
 	req := datacopy.Request{From: parse(t, from), To: parse(t, to), ChunkBytes: 16 << 10}
-	for name, prepare := range map[string]func(){
-		// The largest value is of 6 MB.
-		"by LOAD DATA": func() { run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL max_allowed_packet = 1 << 20") },
-		"by INSERT": func() {
-			run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL local_infile = 0, GLOBAL max_allowed_packet = 16 << 20")
-		},
+	root := open1(t, target.URL+"/mysql")
+	for name, settings := range map[string][]string{
+		// The largest value is of 6 MB. Arrays cannot be logged as statements.
+		"by arrays":                          {"SET GLOBAL max_allowed_packet = 16 << 20", "SET GLOBAL local_infile = 0", "SET GLOBAL binlog_format = MIXED"},
+		"by LOAD DATA":                       {"SET GLOBAL max_allowed_packet = 1 << 20", "SET GLOBAL local_infile = 1", "SET GLOBAL binlog_format = STATEMENT"},
+		"by arrays, large rows by LOAD DATA": {"SET GLOBAL max_allowed_packet = 1 << 20", "SET GLOBAL local_infile = 1", "SET GLOBAL binlog_format = MIXED"},
+		"by INSERT":                          {"SET GLOBAL max_allowed_packet = 16 << 20", "SET GLOBAL local_infile = 0", "SET GLOBAL binlog_format = STATEMENT"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			prepare()
-			defer run(t, open1(t, target.URL+"/mysql"), "SET GLOBAL local_infile = 1")
+			run(t, root, settings...)
+			before := prepared(t, root)
 			req.Replace = true
 			outcome, err := datacopy.Run(t.Context(), New(), req, &datacopy.MemoryJournal{}, progress.Discard)
 			if outcome.Report != nil {
@@ -100,8 +103,22 @@ func TestTraps(t *testing.T) {
 				t.Fatal(err)
 			}
 			compareServers(t, from, to)
+			if arrays := strings.HasPrefix(name, "by arrays"); (prepared(t, root) > before) != arrays {
+				t.Errorf("rows went by arrays: %v, want %v", !arrays, arrays)
+			}
 		})
 	}
+}
+
+// prepared counts the statements that a server was asked to prepare; only
+// arrays need that.
+func prepared(t *testing.T, conn *wire.Conn) int64 {
+	t.Helper()
+	found, err := conn.All(t.Context(), "SHOW GLOBAL STATUS LIKE 'Com_stmt_prepare'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number(found[0][1])
 }
 
 // compareServers asks both servers the same questions.

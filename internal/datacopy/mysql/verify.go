@@ -138,7 +138,7 @@ func (v *verifier) compareAll(ctx context.Context, checks []*check, step progres
 	group, ctx := errgroup.WithContext(ctx)
 	for range v.workers {
 		group.Go(func() error {
-			w := &worker{copier: v.copier, encoders: map[*unit]*encoder{}}
+			w := &worker{copier: v.copier, lanes: map[*unit]*lane{}}
 			defer w.closeBoth()
 			for _, c := range checks {
 				for c.unit.splitter != nil {

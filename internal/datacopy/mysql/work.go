@@ -116,7 +116,7 @@ func (c *copier) work(ctx context.Context, shot *snapshot) error {
 	context.AfterFunc(ctx, q.wake.Broadcast)
 	for _, reader := range shot.readers {
 		group.Go(func() error {
-			w := &worker{copier: c, source: reader, encoders: map[*unit]*encoder{}}
+			w := &worker{copier: c, source: reader, lanes: map[*unit]*lane{}}
 			defer w.close()
 			return w.run(ctx, q)
 		})

@@ -15,11 +15,24 @@ import (
 // worker copies chunks from its view of the snapshot over its connection to
 // the target. Not safe for concurrent use.
 type worker struct {
-	copier   *copier
-	source   *wire.Conn
-	target   *wire.Conn
-	encoders map[*unit]*encoder
-	buffer   []byte
+	copier *copier
+	source *wire.Conn
+	target *wire.Conn
+	lanes  map[*unit]*lane
+	buffer []byte
+}
+
+// lane is what a worker needs for a table's rows.
+type lane struct {
+	encoder *encoder
+	ways    ways
+}
+
+func (w *worker) lane(u *unit) *lane {
+	if w.lanes[u] == nil {
+		w.lanes[u] = &lane{encoder: newEncoder(u.table, u.mask), ways: waysTo(w.copier.to, u.table)}
+	}
+	return w.lanes[u]
 }
 
 func (w *worker) close() {
@@ -157,13 +170,10 @@ func (c *copier) record(u *unit, k chunk, sent, read digest, size int64) error {
 // copy reads a chunk, and loads it in one transaction: all of it is there
 // afterwards, or nothing.
 func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
-	encoder := w.encoders[u]
-	if encoder == nil {
-		encoder = newEncoder(u.table, u.mask)
-		w.encoders[u] = encoder
-	}
+	lane := w.lane(u)
+	encoder := lane.encoder
 	encoder.begin()
-	l := &loader{worker: w, unit: u, chunk: c, clear: c.known || u.table.Exists}
+	l := &loader{worker: w, unit: u, chunk: c, ways: lane.ways, clear: c.known || u.table.Exists}
 	if err := w.read(ctx, u, c, encoder, l); err != nil {
 		return err
 	}
@@ -214,7 +224,6 @@ func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l
 		return fmt.Errorf("reading rows: %w", err)
 	}
 	defer rows.Close()
-	appendRow := l.format()
 	w.buffer = w.buffer[:0]
 	unpaid := 0
 	for rows.Next() {
@@ -222,22 +231,14 @@ func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l
 		if err := encoder.prepare(rows.Fields); err != nil {
 			return fmt.Errorf("masking rows: %w", err)
 		}
-		if err := encoder.print(rows.Fields); err != nil {
+		if err := l.add(ctx, rows.Fields, size); err != nil {
 			return err
 		}
-		w.buffer = appendRow(w.buffer, rows.Fields)
-		l.size += int64(size)
-		l.waiting++
 		if unpaid += size; unpaid >= readAhead {
 			if err := w.copier.limiter.Wait(ctx, unpaid); err != nil {
 				return err
 			}
 			unpaid = 0
-		}
-		if l.full() {
-			if err := l.flush(ctx); err != nil {
-				return w.copier.to.explain(err)
-			}
 		}
 	}
 	if err := rows.Err(); err != nil {

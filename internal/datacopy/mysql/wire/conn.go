@@ -1,8 +1,8 @@
 // Package wire speaks the text protocol of MySQL and MariaDB at full speed:
 // rows are handed out where they lie in the read buffer, and LOAD DATA LOCAL
-// takes its data from memory. Logging in, with all its plugins, is go-mysql's;
-// what comes after is here, because drivers copy and convert every value. Start
-// at Dial.
+// and MariaDB's arrays of parameters take theirs from memory. Logging in, with
+// all its plugins, is go-mysql's; what comes after is here, because drivers copy
+// and convert every value. Start at Dial.
 package wire
 
 import (
@@ -60,7 +60,11 @@ type Conn struct {
 	// ID is the connection's number at the server.
 	ID uint32
 
-	net      net.Conn
+	net net.Conn
+	// arrays says that the server takes arrays; statement is the one for them.
+	arrays    bool
+	statement prepared
+
 	reader   *bufio.Reader
 	sequence byte
 	// held is how much of the reader's buffer the last packet still uses.
@@ -78,13 +82,15 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	stop := func() bool { return true }
+	greeting := &greeting{}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, network, address)
 		if err == nil {
 			stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 		}
-		return conn, err
+		greeting.Conn = conn
+		return greeting, err
 	}
 	logged, err := client.ConnectWithDialer(ctx, "tcp", o.Addr, o.User, o.Password, o.Database, dial, func(c *client.Conn) error {
 		if o.TLS != nil {
@@ -101,7 +107,10 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, loginError(ctx, err)
 	}
-	c := &Conn{Version: logged.GetServerVersion(), ID: logged.GetConnectionID(), net: logged.Conn.Conn}
+	c := &Conn{Version: logged.GetServerVersion(), ID: logged.GetConnectionID(), net: logged.Conn.Conn, arrays: greeting.arrays}
+	if c.net == greeting {
+		c.net = greeting.Conn
+	}
 	c.reader = bufio.NewReaderSize(c.net, readBuffer)
 	if err := c.net.SetDeadline(time.Time{}); err != nil {
 		return nil, err
@@ -214,13 +223,13 @@ func ended(err error) error {
 	return err
 }
 
-// command sends a query; long ones in several packets.
-func (c *Conn) command(statement string) error {
+// command sends a command with a statement; long ones in several packets.
+func (c *Conn) command(code byte, statement string) error {
 	if c.bad != nil {
 		return c.bad
 	}
 	c.sequence = 0
-	rest := append(append(c.out[:0], 3), statement...) // COM_QUERY
+	rest := append(append(c.out[:0], code), statement...)
 	c.out = rest
 	for {
 		part := rest[:min(len(rest), maxPayload)]
@@ -234,17 +243,25 @@ func (c *Conn) command(statement string) error {
 	}
 }
 
-// write sends one packet.
-func (c *Conn) write(payload []byte) error {
-	var header [4]byte
-	binary.LittleEndian.PutUint32(header[:], uint32(len(payload)))
+// write sends one packet, put together from parts.
+func (c *Conn) write(parts ...[]byte) error {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	header := binary.LittleEndian.AppendUint32(nil, uint32(size))
 	header[3] = c.sequence
 	c.sequence++
-	buffers := net.Buffers{header[:], payload}
-	if _, secure := c.net.(*tls.Conn); secure {
-		_, err := c.net.Write(append(header[:], payload...))
+	if _, secure := c.net.(*tls.Conn); !secure {
+		buffers := append(net.Buffers{header}, parts...)
+		_, err := buffers.WriteTo(c.net)
 		return err
 	}
-	_, err := buffers.WriteTo(c.net)
-	return err
+	parts[0] = append(header, parts[0]...)
+	for _, part := range parts {
+		if _, err := c.net.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func (c *Conn) Exec(ctx context.Context, statement string) (Done, error) {
 }
 
 func (c *Conn) exec(statement string) (Done, error) {
-	if err := c.command(statement); err != nil {
+	if err := c.command(commandQuery, statement); err != nil {
 		return Done{}, err
 	}
 	packet, err := c.read()
@@ -59,7 +59,7 @@ func (c *Conn) Query(ctx context.Context, statement string) (*Rows, error) {
 }
 
 func (c *Conn) query(statement string) (*Rows, error) {
-	if err := c.command(statement); err != nil {
+	if err := c.command(commandQuery, statement); err != nil {
 		return nil, err
 	}
 	packet, err := c.read()
@@ -310,7 +310,7 @@ func (c *Conn) Load(ctx context.Context, statement string, data []byte) (Done, e
 const loadPacket = 512 << 10
 
 func (c *Conn) load(statement string, data []byte) (Done, error) {
-	if err := c.command(statement); err != nil {
+	if err := c.command(commandQuery, statement); err != nil {
 		return Done{}, err
 	}
 	packet, err := c.read()
