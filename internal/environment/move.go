@@ -2,6 +2,7 @@ package environment
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,6 +32,18 @@ func Clusters(env *v1alpha1.Environment) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Move asks for the environment to run on another cluster, or to go back to the
+// one that it has left. Refused while an earlier move elsewhere is not finished:
+// asked for all the same, it would begin as soon as that one is.
+func Move(env *v1alpha1.Environment, to string) error {
+	if left := env.Status.Left; left != nil && to != left.Cluster && to != Cluster(env) {
+		return fault.New(fault.Refused, fmt.Sprintf("`landfall env finish %s` finishes it, `landfall env move %s --to %s` goes back.", env.Name, env.Name, left.Cluster),
+			"moving %s to %s: it moved from %s to %s, and that is not finished", env.Name, to, left.Cluster, Cluster(env))
+	}
+	env.Spec.Cluster = to
+	return nil
 }
 
 // Finish asks for what the environment has left behind to be removed; forced, also

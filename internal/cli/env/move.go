@@ -33,9 +33,11 @@ Traffic is not moved: that is a Migration's matter (` + "`landfall migrate`" + `
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeOne(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := ask.Cluster(cmd.Context(), c, to); err != nil {
+				return err
+			}
 			return ask.Edit(cmd.Context(), c, args[0], "move to "+to, flags, func(env *v1alpha1.Environment) error {
-				env.Spec.Cluster = to
-				return nil
+				return environment.Move(env, to)
 			})
 		},
 	}

@@ -51,6 +51,17 @@ func TestStoryOfAReplacement(t *testing.T) {
 	}
 	fmt.Fprintf(&story, "== in the end\n%s\n", w.state())
 	golden.Assert(t, story.String(), "story.golden")
+
+	recorded, err := w.replacer().Recorded(t.Context(), "green")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(report.Steps, recorded.Steps); diff != "" || len(recorded.Migrations) != 1 || recorded.Ended.IsZero() {
+		t.Errorf("recorded is something else, ended %s, with %d migrations: %s", recorded.Ended, len(recorded.Migrations), diff)
+	}
+	if _, err := w.replacer().Recorded(t.Context(), "hub"); fault.ClassOf(err) != fault.NotFound {
+		t.Errorf("the record of no replacement: %v", err)
+	}
 }
 
 // Killed in any step and started again, it ends where it would have ended.
