@@ -1,22 +1,26 @@
 // Package redis copies Redis databases: single servers and clusters in any
-// combination. Small keys go as DUMP payloads from one connection straight to
-// the other; large ones, masked ones and those whose payload the target does
-// not understand are read and written by type, in parts, so that neither
-// server stops for long. Start at Engine.Copy; wire.go is the protocol,
+// combination. A source is read in one of two ways (way.go): out of the snapshot
+// that it makes for a replica (snapshot.go, and package rdb for its format), or
+// by listing its keys (scan.go). Small values go from one connection straight to
+// the other as the source packs them; large ones, masked ones and those whose
+// payload the target does not understand are written by type, in parts, so that
+// neither server stops for long. Start at Engine.Copy; wire.go is the protocol,
 // stream.go what is special of streams.
 //
 // Only reading commands are sent to the source: SCAN, MEMORY USAGE, DUMP,
-// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS and those that read by type.
-// Following asks for CONFIG GET and listens for keyspace notifications, and a
-// cutover may pause the source's writes.
+// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS, those that read by type, and
+// for snapshots CONFIG GET, REPLCONF and SYNC. Following asks for CONFIG GET and
+// listens for keyspace notifications, and a cutover may pause the source's
+// writes.
 //
 // Addresses: the database's number ("" is every database), and prefix=, which
 // both sides may have: keys below the source's are written below the target's.
 // Globs and masks see keys without the prefix.
 //
-// Redis gives no snapshot. Keys that the source changed during the copy are
-// brought by an incremental copy, which compares both sides and writes only
-// what differs.
+// The option read-by is scan or replication; without it the plan chooses.
+//
+// Keys that the source changed during the copy are brought by an incremental
+// copy, which compares both sides and writes only what differs.
 package redis
 
 import "github.com/landfall-dev/landfall/internal/datacopy"

@@ -9,17 +9,23 @@ import (
 	"github.com/landfall-dev/landfall/internal/datacopy/redis/rdb"
 )
 
+// snapshotAttempts is how often a snapshot is begun: each costs the source all
+// of the work.
+const snapshotAttempts = 3
+
 // listSnapshot hands the keys of a node to the workers, out of the snapshot
 // that the node makes for a replica. A stream that breaks begins anew, and from
 // then on what is sent is compared with the target first. A node that gives
-// none is an error of the kind refusal.
+// none, or none to its end, is an error of the kind refusal.
 func (u *unitCopy) listSnapshot(ctx context.Context, node string) error {
 	position, err := u.position(ctx, node)
 	if err != nil || position.ended() {
 		return err
 	}
 	var failed error
-	err = u.retry.Do(ctx, func(attempt int) error {
+	retry := u.retry
+	retry.Attempts = snapshotAttempts
+	err = retry.Do(ctx, func(attempt int) error {
 		if attempt > 0 {
 			u.done.Store(0)
 			u.resumption.comparing.Store(true)
@@ -35,8 +41,11 @@ func (u *unitCopy) listSnapshot(ctx context.Context, node string) error {
 		}
 		return err
 	})
-	if failed != nil {
+	switch {
+	case failed != nil:
 		return failed
+	case err != nil && ctx.Err() == nil && passing(err):
+		return &refusal{err}
 	}
 	return u.source.failed("reading the snapshot of node "+node+" of", err)
 }

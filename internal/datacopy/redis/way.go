@@ -187,7 +187,8 @@ func (s *server) addNode(ctx context.Context, node string, r *replication) error
 	if err != nil {
 		return err
 	}
-	if err := client.Do(ctx, "REPLCONF", "capa", "eof").Err(); err != nil {
+	// A replica that wants changes, too, would have them gathered in memory.
+	if err := client.Do(ctx, "REPLCONF", "rdb-only", "1").Err(); err != nil {
 		return err
 	}
 	info, err := client.InfoMap(ctx).Result()
