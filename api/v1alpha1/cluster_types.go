@@ -197,6 +197,11 @@ type ServiceAccountRef struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
+	// KubeconfigSecret holds a kubeconfig for getting tokens of this account. Let
+	// it have no other right, and who may read the Secret has the role and nothing
+	// more. Without it tokens are got with the cluster's own kubeconfig.
+	// +optional
+	KubeconfigSecret *SecretKeyRef `json:"kubeconfigSecret,omitempty"`
 }
 
 // EKS names a cluster at AWS.

@@ -43,6 +43,7 @@ type DataCopyList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a data copy runs once as it was asked for: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(self.mask) && has(self.unmasked) && self.unmasked)",message="either mask or unmasked"
+// +kubebuilder:validation:XValidation:rule="!(has(self.follow) && self.follow) || !has(self.action) || self.action == 'copy'",message="only a copy follows its source"
 // +kubebuilder:validation:XValidation:rule="has(self.to) || self.action in ['check', 'suggest']",message="to is required"
 type DataCopySpec struct {
 	// Action is copy (which verifies, too), or what changes nothing: plan says
@@ -92,6 +93,14 @@ type DataCopySpec struct {
 	// Delete removes, in an incremental copy, what the source no longer has.
 	// +optional
 	Delete bool `json:"delete,omitempty"`
+
+	// Follow goes on with the source's changes after the first copy, until the
+	// annotation landfall.dev/cutover-requested is set: then what is left is
+	// applied and both sides are verified. See to it that nothing writes to the
+	// source by then. Stores that cannot be followed (s3) are copied once more at
+	// that time, only what differs.
+	// +optional
+	Follow bool `json:"follow,omitempty"`
 
 	// Include and Exclude are globs over the names of tables, keys or objects.
 	// +kubebuilder:validation:MaxItems=100
@@ -256,7 +265,7 @@ type DataCopyStore struct {
 	Name string `json:"name"`
 	// Kind is mysql, redis or s3.
 	Kind string `json:"kind"`
-	// State is waiting, planning, copying, verifying, done or failed.
+	// State is waiting, planning, copying, following, verifying, done or failed.
 	// +optional
 	State string `json:"state,omitempty"`
 	// From and To without their passwords.

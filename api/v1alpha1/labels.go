@@ -40,6 +40,9 @@ const (
 	// AnnotationResumeRequested asks a DataCopy that has failed to go on once more.
 	// Its value is any text that differs from status.resumedRequest.
 	AnnotationResumeRequested = "landfall.dev/resume-requested"
+	// AnnotationCutoverRequested tells a DataCopy that follows its source to drain,
+	// verify and end. Its value is any text, by habit a timestamp.
+	AnnotationCutoverRequested = "landfall.dev/cutover-requested"
 	// AnnotationPruneApproved allows the release whose inputs hash is its value
 	// to delete more than the cap on one step's deletions.
 	AnnotationPruneApproved = "landfall.dev/prune-approved"

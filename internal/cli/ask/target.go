@@ -36,13 +36,19 @@ func ClusterConfig(ctx context.Context, c *command.Context, cluster *v1alpha1.Cl
 	if ref == nil {
 		return c.RESTConfig()
 	}
+	return SecretConfig(ctx, c, cluster.Name, *ref)
+}
+
+// SecretConfig reaches a cluster by a kubeconfig in a Secret of the management
+// cluster.
+func SecretConfig(ctx context.Context, c *command.Context, name string, ref v1alpha1.SecretKeyRef) (*rest.Config, error) {
 	cl, err := c.Client()
 	if err != nil {
 		return nil, err
 	}
 	secret := &corev1.Secret{}
 	if err := cl.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, secret); err != nil {
-		return nil, command.Explain(fmt.Errorf("reading the kubeconfig of cluster %s: %w", cluster.Name, err))
+		return nil, command.Explain(fmt.Errorf("reading the kubeconfig of cluster %s: %w", name, err))
 	}
 	key := ref.Key
 	if key == "" {

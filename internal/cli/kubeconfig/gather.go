@@ -99,7 +99,7 @@ func (g gatherer) cluster(ctx context.Context, from *v1alpha1.Cluster) access.Cl
 		return c
 	}
 	for _, role := range g.roles(from) {
-		c.Roles = append(c.Roles, g.role(from, role, stored, unusable))
+		c.Roles = append(c.Roles, g.role(ctx, from, role, stored, unusable))
 	}
 	return c
 }
@@ -181,11 +181,11 @@ func (g gatherer) roles(from *v1alpha1.Cluster) []v1alpha1.ClusterRole {
 }
 
 // role says how one logs in by it.
-func (g gatherer) role(from *v1alpha1.Cluster, role v1alpha1.ClusterRole, stored api.AuthInfo, unusable string) access.Role {
+func (g gatherer) role(ctx context.Context, from *v1alpha1.Cluster, role v1alpha1.ClusterRole, stored api.AuthInfo, unusable string) access.Role {
 	r := access.Role{Name: role.Name}
 	switch {
 	case role.ServiceAccount != nil:
-		r.Login = g.tokens(from.Name, role.Name)
+		r.Login, r.Unusable = g.tokens(from.Name, role.Name), g.tokenless(ctx, tokenSecret(from, role.ServiceAccount))
 	case from.Spec.EKS != nil:
 		login, err := eks.Login(from.Spec.EKS.Name, from.Spec.EKS.Region, role.AWSRoleARN, g.accounts.profile)
 		if r.Login = login; err != nil {
@@ -199,6 +199,21 @@ func (g gatherer) role(from *v1alpha1.Cluster, role v1alpha1.ClusterRole, stored
 		r.Login = stored
 	}
 	return r
+}
+
+// tokenless says why one cannot get tokens with the kubeconfig in a Secret. What
+// cannot be told now is told when a token is needed.
+func (g gatherer) tokenless(ctx context.Context, ref *v1alpha1.SecretKeyRef) string {
+	if ref == nil {
+		return ""
+	}
+	switch err := g.client.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, &corev1.Secret{}); {
+	case apierrors.IsForbidden(err):
+		return "its tokens are got with Secret " + ref.Namespace + "/" + ref.Name + ", which is not for you to read"
+	case apierrors.IsNotFound(err):
+		return "its tokens are got with Secret " + ref.Namespace + "/" + ref.Name + ", which is not there"
+	}
+	return ""
 }
 
 // tokens lets this program get a token whenever one is needed. It names the

@@ -40,8 +40,9 @@ type person struct {
 	t      *testing.T
 	file   string
 	groups []string
-	// forbidden: the person may not read Secrets.
+	// forbidden: the person may not read Secrets but the one called may.
 	forbidden bool
+	may       string
 	objects   []client.Object
 }
 
@@ -69,7 +70,7 @@ func (p *person) run(args ...string) (string, error) {
 			return nil
 		},
 		Get: func(ctx context.Context, cl client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
-			if _, secret := o.(*corev1.Secret); secret && p.forbidden {
+			if _, secret := o.(*corev1.Secret); secret && p.forbidden && key.Name != p.may {
 				return apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, key.Name, nil)
 			}
 			return cl.Get(ctx, key, o, options...)
@@ -179,13 +180,19 @@ func TestRolesOfOnesGroups(t *testing.T) {
 	}
 }
 
-// TestWithoutReadingSecrets a role that needs none is there, by what the
-// cluster's status says.
-func TestWithoutReadingSecrets(t *testing.T) {
-	p := newPerson(t, stored("blue", api.AuthInfo{Token: "root"}), cluster("blue", func(c *v1alpha1.Cluster) {
-		c.Spec.Roles = []v1alpha1.ClusterRole{{Name: "admin"}, {Name: "viewer", ServiceAccount: &v1alpha1.ServiceAccountRef{Namespace: "ops", Name: "viewer"}}}
+// TestWithTheLeastRights one has the role whose own Secret one may read, by what
+// the cluster's status says, and is told what the others need.
+func TestWithTheLeastRights(t *testing.T) {
+	own := stored("viewer", api.AuthInfo{Token: "tokens of viewer"})
+	p := newPerson(t, stored("blue", api.AuthInfo{Token: "root"}), own, cluster("blue", func(c *v1alpha1.Cluster) {
+		c.Spec.Roles = []v1alpha1.ClusterRole{
+			{Name: "admin"},
+			{Name: "deployer", ServiceAccount: &v1alpha1.ServiceAccountRef{Namespace: "ops", Name: "deployer"}},
+			{Name: "viewer", ServiceAccount: &v1alpha1.ServiceAccountRef{Namespace: "ops", Name: "viewer", KubeconfigSecret: &v1alpha1.SecretKeyRef{Namespace: own.Namespace, Name: own.Name}}},
+			{Name: "lost", ServiceAccount: &v1alpha1.ServiceAccountRef{Namespace: "ops", Name: "lost", KubeconfigSecret: &v1alpha1.SecretKeyRef{Namespace: own.Namespace, Name: "gone"}}},
+		}
 	}))
-	p.forbidden = true
+	p.forbidden, p.may = true, own.Name
 	out, err := p.run("-o", "json")
 	if err != nil {
 		t.Fatal(err)
@@ -194,9 +201,20 @@ func TestWithoutReadingSecrets(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	want := []access.Note{{Cluster: "blue", Role: "admin", Reason: "its kubeconfig is not for you to read"}}
-	if diff := cmp.Diff(want, said.Notes); diff != "" || p.config().Contexts["blue-viewer"] == nil {
-		t.Error(diff, p.config().Contexts)
+	want := []access.Note{
+		{Cluster: "blue", Role: "admin", Reason: "its kubeconfig is not for you to read"},
+		{Cluster: "blue", Role: "deployer", Reason: "its tokens are got with Secret landfall-system/cluster-blue, which is not for you to read"},
+		{Cluster: "blue", Role: "lost", Reason: "its tokens are got with Secret landfall-system/gone, which is not for you to read"},
+	}
+	if diff := cmp.Diff(want, said.Notes); diff != "" {
+		t.Error(diff)
+	}
+	login := "https://blue.inside:6443 landfall kubeconfig token blue viewer --context platform --kubeconfig FILE"
+	if diff := cmp.Diff(map[string]string{"platform": "https://platform:6443 mine", "blue-viewer": login, "latest": login, "latest-viewer": login}, p.logins()); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := p.run("token", "blue", "deployer"); fault.ClassOf(err) != fault.Refused || !strings.Contains(err.Error(), "Secret landfall-system/cluster-blue is not yours to read") {
+		t.Errorf("a token that is not for one: %v", err)
 	}
 }
 

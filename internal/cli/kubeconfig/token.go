@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	clientauthenticationv1 "k8s.io/client-go/pkg/apis/clientauthentication/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -54,7 +56,7 @@ func token(ctx context.Context, c *command.Context, name, roleName string) error
 		return fault.New(fault.NotFound, "Run `landfall kubeconfig` to bring your contexts up to date.", "cluster %s has no role %s by ServiceAccount", name, roleName)
 	}
 	account := cluster.Spec.Roles[i].ServiceAccount
-	config, err := ask.ClusterConfig(ctx, c, cluster)
+	config, err := tokenConfig(ctx, c, cluster, account)
 	if err != nil {
 		return err
 	}
@@ -73,4 +75,26 @@ func token(ctx context.Context, c *command.Context, name, roleName string) error
 		TypeMeta: metav1.TypeMeta{APIVersion: clientauthenticationv1.SchemeGroupVersion.String(), Kind: "ExecCredential"},
 		Status:   &clientauthenticationv1.ExecCredentialStatus{Token: request.Status.Token, ExpirationTimestamp: &request.Status.ExpirationTimestamp},
 	})
+}
+
+// tokenConfig reaches the cluster with the right to get tokens of the account.
+func tokenConfig(ctx context.Context, c *command.Context, cluster *v1alpha1.Cluster, account *v1alpha1.ServiceAccountRef) (*rest.Config, error) {
+	ref := tokenSecret(cluster, account)
+	if ref == nil {
+		return c.RESTConfig()
+	}
+	config, err := ask.SecretConfig(ctx, c, cluster.Name, *ref)
+	if apierrors.IsForbidden(err) {
+		return nil, fault.New(fault.Refused, "Ask for the right to get that Secret; docs/access.md says how it is given.", "getting a token of ServiceAccount %s/%s on cluster %s: Secret %s/%s is not yours to read", account.Namespace, account.Name, cluster.Name, ref.Namespace, ref.Name)
+	}
+	return config, err
+}
+
+// tokenSecret has the kubeconfig that gets tokens of an account; nil where one's
+// own login does.
+func tokenSecret(cluster *v1alpha1.Cluster, account *v1alpha1.ServiceAccountRef) *v1alpha1.SecretKeyRef {
+	if account.KubeconfigSecret != nil {
+		return account.KubeconfigSecret
+	}
+	return cluster.Spec.KubeconfigSecret
 }
