@@ -157,15 +157,6 @@ func (p *Provisioner) opened(ctx context.Context, name string, lock *lease, repo
 	return errors.Join(err, run.Close())
 }
 
-// recover puts back a state that an earlier run could not write.
-func (w *work) recover(ctx context.Context) error {
-	found, err := w.run.Recover(ctx)
-	if found && err == nil {
-		w.reporter.Note("a state that an earlier run could not save is saved")
-	}
-	return err
-}
-
 // releaseState releases the lock of the state that a dead Landfall's Terraform
 // left: its holder is the one that our own lock was taken over from.
 func (w *work) releaseState(ctx context.Context) error {
@@ -267,7 +258,7 @@ func (w *work) carryOut(ctx context.Context, plan []byte, phase v1alpha1.Terrafo
 	}
 	w.p.Reached(pointStarted)
 	if err := w.run.Apply(ctx, plan); err != nil {
-		return w.failed(ctx, err)
+		return w.failed(ctx, errors.Join(err, w.saveState(ctx)))
 	}
 	w.p.Reached(pointApplied)
 	return nil

@@ -32,18 +32,37 @@ func (r *Run) Unlock(ctx context.Context, id string) error {
 	return r.explain("force-unlock", nil, r.tf.ForceUnlock(ctx, id))
 }
 
-// Recover puts a state into the backend that an earlier apply could not write
-// there, and says whether there was one.
-func (r *Run) Recover(ctx context.Context) (bool, error) {
-	path := filepath.Join(r.dir, fileErrored)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return false, nil
+// Unsaved gives the state that an apply could not write to its backend; nil if
+// all is saved. It holds secrets.
+func (r *Run) Unsaved() ([]byte, error) {
+	state, err := os.ReadFile(r.unsavedFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return state, err
+}
+
+// Save puts a state into the backend that an apply could not write there; it is
+// then no longer unsaved. It is refused if the backend has a newer one.
+func (r *Run) Save(ctx context.Context, state []byte) error {
+	if err := os.WriteFile(r.unsavedFile(), state, 0o600); err != nil {
+		return fmt.Errorf("saving the state: %w", err)
 	}
 	if err := r.tf.StatePush(ctx, fileErrored, tfexec.Lock(true)); err != nil {
-		return true, r.explain("state push", nil, err)
+		return r.explain("state push", nil, err)
 	}
-	return true, os.Remove(path)
+	return r.ForgetUnsaved()
 }
+
+// ForgetUnsaved is for a state that is kept elsewhere.
+func (r *Run) ForgetUnsaved() error {
+	if err := os.Remove(r.unsavedFile()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (r *Run) unsavedFile() string { return filepath.Join(r.dir, fileErrored) }
 
 // Locked says who holds the backend's lock; nil if nobody does. It finds out by
 // taking the lock for a moment.

@@ -167,6 +167,7 @@ func (m made) podSpec(job string) corev1.PodSpec {
 		},
 		InitContainers: []corev1.Container{{
 			Name: "landfall", Image: m.landfall, SecurityContext: security, Args: []string{"cluster", "job", "install", programFolder + "/landfall"},
+			Resources:    corev1.ResourceRequirements{Requests: requests},
 			VolumeMounts: []corev1.VolumeMount{{Name: "program", MountPath: programFolder}},
 		}},
 		Containers: []corev1.Container{terraform},
