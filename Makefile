@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build tofu demo demo-clusters test test-unit test-e2e lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu demo demo-clusters test test-unit test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -49,6 +49,10 @@ test-unit: ## What needs no cluster and no root
 
 test-e2e: build example ## The whole system on a local cluster
 	@hack/test.sh e2e
+
+race: ## Tests of what works concurrently, with the race detector
+	@hack/prerequisites.sh gcc libc6-dev
+	CGO_ENABLED=1 go test -race -p 1 -timeout 30m $(addsuffix /...,$(addprefix ./internal/,baseline cluster controller datacopy kube load logs progress traffic))
 
 lint: ## go vet, golangci-lint (import rules among others), generated files
 	go vet ./...

@@ -134,6 +134,11 @@ variable "node_groups" {
   default = { general = {} }
 
   validation {
+    condition     = alltrue([for name in keys(var.node_groups) : can(regex("^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$", name)) && name != "control-plane"])
+    error_message = "A group's name is up to 32 lower-case letters, digits and -, and not control-plane: groups are named after it at AWS."
+  }
+
+  validation {
     condition     = alltrue([for g in var.node_groups : g.min <= g.desired && g.desired <= g.max])
     error_message = "A group's desired size is between its min and its max."
   }

@@ -126,6 +126,11 @@ variable "node_groups" {
   default = { general = {} }
 
   validation {
+    condition     = alltrue([for name in keys(var.node_groups) : can(regex("^[A-Za-z0-9][-A-Za-z0-9_]{0,35}$", name))])
+    error_message = "A group's name is up to 36 letters, digits, - and _: EKS appends to it."
+  }
+
+  validation {
     condition     = alltrue([for g in var.node_groups : g.min <= g.desired && g.desired <= g.max])
     error_message = "A group's desired size is between its min and its max."
   }

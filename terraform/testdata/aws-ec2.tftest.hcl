@@ -166,3 +166,13 @@ run "refused" {
 
   expect_failures = [var.name, var.kubernetes_version, var.control_plane, var.architecture, var.manifests, var.node_groups]
 }
+
+run "names_of_groups" {
+  command = plan
+
+  variables {
+    node_groups = { control-plane = {} }
+  }
+
+  expect_failures = [var.node_groups]
+}

@@ -185,3 +185,13 @@ run "too_many_zones" {
 
   expect_failures = [aws_vpc.this]
 }
+
+run "names_of_groups" {
+  command = plan
+
+  variables {
+    node_groups = { "general/spot" = {} }
+  }
+
+  expect_failures = [var.node_groups]
+}
