@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,7 +83,19 @@ func (r *rows) Fill(t *testing.T, address datacopy.Address, count int) {
 	conn := connectTo(t, address)
 	run(t, conn, `CREATE TABLE people (id INT NOT NULL, part SMALLINT NOT NULL, name VARCHAR(60) NOT NULL, note TEXT,
 		PRIMARY KEY (id, part), KEY name (name)) DEFAULT CHARSET=utf8mb4`,
-		fmt.Sprintf("INSERT INTO people SELECT seq*3, seq MOD 5, CONCAT('person ', seq, ' é'), REPEAT('n', seq MOD 90) FROM seq_1_to_%d", count))
+		"INSERT INTO people SELECT seq*3, seq MOD 5, CONCAT('person ', seq, ' é'), REPEAT('n', seq MOD 90) FROM "+sequence(count))
+}
+
+// sequence is a table of the numbers seq from 1 to count, on every server.
+func sequence(count int) string {
+	const digits = "(SELECT 0 AS i UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
+		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
+	value, tables := "1", []string(nil)
+	for power := 1; power < count; power *= 10 {
+		value += fmt.Sprintf(" + %d * d%d.i", power, power)
+		tables = append(tables, fmt.Sprintf("%s AS d%d", digits, power))
+	}
+	return fmt.Sprintf("(SELECT %s AS seq FROM %s HAVING seq <= %d) AS numbers", value, strings.Join(append(tables, "(SELECT 1) AS one"), ", "), count)
 }
 
 func (r *rows) Count(t *testing.T, address datacopy.Address) int {

@@ -15,6 +15,9 @@ const Secret = servers.PasswordInURL
 // MariaDB starts a real MariaDB with further options of mariadbd.
 func MariaDB(t *testing.T, options ...string) *Server { return servers.StartMariaDB(t, options...) }
 
+// MySQL starts a real MySQL with further options of mysqld, where tests may.
+func MySQL(t *testing.T, options ...string) *Server { return servers.StartMySQL(t, options...) }
+
 // Redis starts a real Redis with further options of redis-server.
 func Redis(t *testing.T, options ...string) *Server { return servers.StartRedis(t, options...) }
 

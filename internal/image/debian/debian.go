@@ -23,6 +23,9 @@ import (
 // processes may share one Dir.
 type Fetcher struct {
 	Dir string
+	// Suite is another release of Debian than this machine's, such as trixie or
+	// sid, from the mirror that the machine uses; the machine's own if empty.
+	Suite string
 }
 
 // DefaultFetcher is the one in the user's cache folder.
@@ -47,7 +50,7 @@ var maintenance = []string{
 func (f *Fetcher) Root(ctx context.Context, packages ...string) (string, error) {
 	packages = slices.Sorted(slices.Values(packages))
 	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
-	root := filepath.Join(f.Dir, "roots", hex.EncodeToString(sum[:8]))
+	root := filepath.Join(f.Dir, "roots", f.Suite, hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(root); err == nil {
 		return root, nil
 	}
@@ -93,16 +96,26 @@ func (f *Fetcher) prepare(roots string) error {
 }
 
 func (f *Fetcher) statusFile() string { return filepath.Join(f.Dir, "status") }
-func (f *Fetcher) listsDir() string   { return filepath.Join(f.Dir, "lists") }
+func (f *Fetcher) listsDir() string   { return filepath.Join(f.Dir, "lists", f.Suite) }
 
-// download tries with the package lists that the machine has; where they lack
-// a package, or name one that is gone, it fetches lists of its own.
+// download tries with the package lists that are there: the machine's, or those
+// fetched before. Where they lack a package, or name one that is gone, it
+// fetches lists of its own.
 func (f *Fetcher) download(ctx context.Context, dir string, packages []string) error {
-	err := f.downloadWith(ctx, dir, packages, nil)
+	own := []string{"-o", "Dir::State::lists=" + f.listsDir()}
+	there := []string(nil)
+	if f.Suite != "" {
+		source, err := f.suiteSource(ctx, dir)
+		if err != nil {
+			return err
+		}
+		own = append(own, source...)
+		there = own
+	}
+	err := f.downloadWith(ctx, dir, packages, there)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	own := []string{"-o", "Dir::State::lists=" + f.listsDir()}
 	if _, err := f.apt(ctx, dir, own, "update"); err != nil {
 		return fault.Wrap(fault.Failed, fmt.Errorf("fetching Debian package lists: %w", err), "Check that apt-get update works on this machine.")
 	}
@@ -169,7 +182,15 @@ func unpack(ctx context.Context, dir string) (string, error) {
 			return "", fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
 		}
 	}
-	return root, nil
+	return root, mergeFolders(root)
+}
+
+// Command runs a program of a root with the root's own loader and libraries,
+// whatever the machine has.
+func Command(root, program string, args ...string) *exec.Cmd {
+	libraries := []string{filepath.Join(root, "lib/x86_64-linux-gnu"), filepath.Join(root, "usr/lib/x86_64-linux-gnu")}
+	prefix := []string{"--library-path", strings.Join(libraries, ":"), filepath.Join(root, program)}
+	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...)
 }
 
 func run(ctx context.Context, dir, program string, args ...string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,5 +47,22 @@ func TestRootHoldsTheProgramAndIsKept(t *testing.T) {
 		if entry.Name()[0] == '.' {
 			t.Errorf("left behind: %s", entry.Name())
 		}
+	}
+}
+
+// TestAnotherSuite brings a program of another release, with its own libraries.
+func TestAnotherSuite(t *testing.T) {
+	fetcher, err := DefaultFetcher() // its lists are too large to fetch for nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetcher.Suite = "trixie"
+	root, err := fetcher.Root(t.Context(), "bash")
+	if err != nil {
+		t.Skipf("needs Debian packages: %v", err)
+	}
+	out, err := Command(root, "bin/bash", "--version").Output()
+	if err != nil || !strings.Contains(string(out), "version 5.2.37") {
+		t.Errorf("bash of trixie: %q, %v", out, err)
 	}
 }

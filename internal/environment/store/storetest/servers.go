@@ -50,6 +50,38 @@ func StartMariaDB(t *testing.T, options ...string) *Server {
 	return server
 }
 
+// EnvMySQL allows tests to use MySQL, which only Debian's unstable release has.
+const EnvMySQL = "LANDFALL_TEST_MYSQL"
+
+// StartMySQL starts a real MySQL for the test, with further options of mysqld,
+// as StartMariaDB does. It skips the test unless $LANDFALL_TEST_MYSQL is set.
+func StartMySQL(t *testing.T, options ...string) *Server {
+	t.Helper()
+	if os.Getenv(EnvMySQL) == "" {
+		t.Skipf("needs MySQL of Debian's unstable release: run make test-mysql, which sets $%s", EnvMySQL)
+	}
+	root := packagesOf(t, "sid", "mysql-server-core")
+	dir, port := t.TempDir(), FreePort(t)
+	account, data := filepath.Join(dir, "account.sql"), filepath.Join(dir, "data")
+	script := fmt.Sprintf("CREATE USER admin@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO admin@'%%' WITH GRANT OPTION;\n", password)
+	if err := os.WriteFile(account, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	common := []string{
+		"--no-defaults", "--user=root", "--datadir=" + data, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
+		"--character-sets-dir=" + filepath.Join(root, "usr/share/mysql/charsets"), "--innodb-buffer-pool-size=32M", "--secure-file-priv=NULL",
+	}
+	initialize := debian.Command(root, "usr/sbin/mysqld", append(common, "--initialize-insecure", "--init-file="+account)...)
+	if out, err := initialize.CombinedOutput(); err != nil {
+		t.Fatalf("preparing MySQL: %v\n%s", err, out)
+	}
+	common = append(append(common, "--bind-address=127.0.0.1", "--port="+port, "--mysqlx=0", "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p")), options...)
+	server := &Server{URL: "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port, Dir: data}
+	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/sbin/mysqld", common...)) }
+	server.run()
+	return server
+}
+
 // Server is a real server that a test may stop and start again.
 type Server struct {
 	// URL is the administrator's address, Dir the folder of its data.
@@ -122,10 +154,17 @@ func StartVersityGW(t *testing.T) *Server {
 
 func packages(t *testing.T, names ...string) string {
 	t.Helper()
+	return packagesOf(t, "", names...)
+}
+
+// packagesOf another release of Debian than this machine's.
+func packagesOf(t *testing.T, suite string, names ...string) string {
+	t.Helper()
 	fetcher, err := debian.DefaultFetcher()
 	if err != nil {
 		t.Fatal(err)
 	}
+	fetcher.Suite = suite
 	root, err := fetcher.Root(context.Background(), names...)
 	if err != nil {
 		t.Skipf("needs Debian packages: %v", err)
