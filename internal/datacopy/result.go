@@ -1,6 +1,9 @@
 package datacopy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Result is what a copy did, for the evidence.
 type Result struct {
@@ -42,6 +45,22 @@ func (r *Result) Totals() (count, bytes int64, chunks int) {
 		chunks += unit.Chunks
 	}
 	return count, bytes, chunks
+}
+
+// Add takes in what a later run of the same copy did.
+func (r *Result) Add(later *Result) {
+	for _, unit := range later.Units {
+		at := slices.IndexFunc(r.Units, func(u UnitResult) bool { return u.Name == unit.Name })
+		if at < 0 {
+			r.Units = append(r.Units, unit)
+			continue
+		}
+		sum := &r.Units[at]
+		sum.Count, sum.Bytes, sum.Chunks = sum.Count+unit.Count, sum.Bytes+unit.Bytes, sum.Chunks+unit.Chunks
+		sum.Repeated, sum.Removed, sum.Duration = sum.Repeated+unit.Repeated, sum.Removed+unit.Removed, sum.Duration+unit.Duration
+	}
+	r.Duration, r.Retries, r.Throttled = r.Duration+later.Duration, r.Retries+later.Retries, r.Throttled+later.Throttled
+	r.NotKept = append(r.NotKept, later.NotKept...)
 }
 
 // Answer is that of a verification.

@@ -69,9 +69,9 @@ answer is unknown. 4: refused.`,
 	flags.add(c, cmd)
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&flags.anew, "anew", false, "forget how far an unfinished copy between the same addresses came")
-	cmd.Flags().BoolVar(&flags.follow, "follow", false, "between addresses of mysql or redis: go on with the source's changes until landfall data cutover says enough")
+	cmd.Flags().BoolVar(&flags.follow, "follow", false, "go on with the source's changes until landfall data cutover says enough (s3: what differs by then)")
 	cmd.Flags().BoolVar(&flags.cutover, "cutover", false, "with --follow: cut over as soon as everything is copied")
-	cmd.Flags().BoolVar(&flags.stopWrites, "stop-writes", false, "with --follow: make the source read-only at cut-over, instead of trusting that nothing writes")
+	cmd.Flags().BoolVar(&flags.stopWrites, "stop-writes", false, "with --follow, between addresses of mysql or redis: make the source read-only at cut-over, instead of trusting that nothing writes")
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
 	return cmd
 }
@@ -111,6 +111,7 @@ Exit code 0: equal. 1: different. 3: the answer is unknown.`,
 	flags.waitFlags.add(cmd)
 	cmd.Flags().StringSliceVar(&flags.include, "include", nil, "`glob` of tables, keys or objects to compare; repeatable, all by default")
 	cmd.Flags().StringSliceVar(&flags.exclude, "exclude", nil, "`glob` of tables, keys or objects to leave out; repeatable")
+	flags.addOptions(cmd)
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
 	return cmd
 }
@@ -124,8 +125,12 @@ func (f *askFlags) run(ctx context.Context, c *command.Context, action batch.Act
 	if err != nil {
 		return err
 	}
-	if (f.cutover || f.stopWrites) && !f.follow || f.follow && !f.here() {
-		return fault.New(fault.Invalid, "Give two addresses and --follow.", "reading the flags: --cutover and --stop-writes belong to --follow, which is for addresses")
+	if (f.cutover || f.stopWrites) && !f.follow {
+		return fault.New(fault.Invalid, "Give --follow as well.", "reading the flags: --cutover and --stop-writes belong to --follow")
+	}
+	if f.stopWrites && !f.here() {
+		return fault.New(fault.Invalid, "Let the source's services sleep before the cut-over: `landfall env sleep`.",
+			"reading the flags: --stop-writes is for addresses, an environment's server may be others' too")
 	}
 	choices.StopWrites = f.stopWrites
 	if !f.here() {

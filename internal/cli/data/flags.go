@@ -131,10 +131,14 @@ func (f *choiceFlags) add(cmd *cobra.Command) {
 	set.BoolVar(&f.delete, "delete", false, "with --incremental: remove what the source no longer has")
 	set.StringSliceVar(&f.include, "include", nil, "`glob` of tables, keys or objects to copy; repeatable, all by default")
 	set.StringSliceVar(&f.exclude, "exclude", nil, "`glob` of tables, keys or objects to leave out; repeatable")
-	set.StringArrayVar(&f.options, "option", nil, "`KIND.NAME=VALUE` that one kind of store knows, as in s3.tags=false; repeatable")
+	f.addOptions(cmd)
 	set.IntVar(&f.parallel, "parallel", 0, "`workers` for each store; by default as many as make sense")
 	set.IntVar(&f.maxThreads, "max-threads-running", 0, "pause while the source (mysql) runs more `threads` than that")
 	set.StringVar(&f.maxBytes, "max-bytes", "", "read at most this `size` a second from the source, as in 20M")
+}
+
+func (f *choiceFlags) addOptions(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.options, "option", nil, "`KIND.NAME=VALUE` that one kind of store knows, as in s3.tags=false; repeatable")
 }
 
 // choices puts the flags into the job's form.

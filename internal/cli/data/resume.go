@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -72,19 +71,9 @@ func (f *askFlags) resumeThere(ctx context.Context, c *command.Context, name str
 	case v1alpha1.DataCopySucceeded, v1alpha1.DataCopyDifferent:
 		return fault.New(fault.Refused, "`landfall data copy` begins another one.", "resuming %s: the copy is finished", name)
 	case v1alpha1.DataCopyFailed:
-		cl, err := c.Client()
-		if err != nil {
+		if dc, err = request(ctx, c, dc, v1alpha1.AnnotationResumeRequested); err != nil {
 			return err
 		}
-		changed := dc.DeepCopy()
-		if changed.Annotations == nil {
-			changed.Annotations = map[string]string{}
-		}
-		changed.Annotations[v1alpha1.AnnotationResumeRequested] = c.Clock().UTC().Format("2006-01-02T15:04:05.000Z")
-		if err := cl.Patch(ctx, changed, client.MergeFrom(dc), client.FieldOwner("landfall-cli")); err != nil {
-			return command.Explain(err)
-		}
-		dc = changed
 	}
 	if !f.wait {
 		return nil

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/data/record"
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -22,23 +24,24 @@ import (
 
 // newRun makes the command that the Job of a DataCopy runs.
 func newRun(c *command.Context) *cobra.Command {
-	var file, name string
+	var file, name, copied string
 	cmd := &cobra.Command{
 		Use:   "run --job FILE --record NAME",
 		Short: "Do the work of a DataCopy, in its pod",
 		Long: `Carry out the job in a file, and keep journal and state in the ConfigMaps that the
 controller made for it. This is what the Job of a DataCopy runs.`,
-		Example: "  landfall data run --job /etc/landfall/job.json --record staging-to-pr-1",
+		Example: "  landfall data run --job /etc/landfall/job.json --record staging-to-pr-1-copy --copy staging-to-pr-1",
 		Args:    command.Args(cobra.NoArgs),
 		Hidden:  true,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runJob(cmd.Context(), c, file, name) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runJob(cmd.Context(), c, file, name, copied) },
 	}
 	cmd.Flags().StringVar(&file, "job", "", "`file` with the job, addresses and mask key included")
+	cmd.Flags().StringVar(&copied, "copy", "", "`name` of the DataCopy, which says when to cut over")
 	cmd.Flags().StringVar(&name, "record", "", "`name` of the ConfigMaps, in the namespace of -n")
 	return cmd
 }
 
-func runJob(ctx context.Context, c *command.Context, file, name string) error {
+func runJob(ctx context.Context, c *command.Context, file, name, copied string) error {
 	job, err := readJob(file)
 	if err != nil {
 		return err
@@ -53,9 +56,11 @@ func runJob(ctx context.Context, c *command.Context, file, name string) error {
 	}
 	track := &batch.Tracker{}
 	stop := publish(ctx, kept, track)
-	state, err := batch.Run(ctx, job, batch.Options{
-		Engines: engines.For, Journal: kept.Journal, Reporter: c.Progress(), Clock: c.Clock, Track: track,
-	})
+	options := batch.Options{Engines: engines.For, Journal: kept.Journal, Reporter: c.Progress(), Clock: c.Clock, Track: track}
+	if job.Follow {
+		options.Cutover = cutoverOf(ctx, cl, client.ObjectKey{Namespace: c.Namespace(), Name: copied})
+	}
+	state, err := batch.Run(ctx, job, options)
 	stop()
 	if ctx.Err() != nil {
 		return fmt.Errorf("ended from outside, the journal stays: %w", context.Canceled)
@@ -64,6 +69,29 @@ func runJob(ctx context.Context, c *command.Context, file, name string) error {
 		err = publishing
 	}
 	return err
+}
+
+// askEvery is how often a DataCopy is asked whether to cut over.
+const askEvery = time.Second
+
+// cutoverOf gives a channel that is closed when the DataCopy asks for it. An API
+// server that does not answer delays that, and ends nothing.
+func cutoverOf(ctx context.Context, cl client.Client, copied client.ObjectKey) <-chan struct{} {
+	now := make(chan struct{})
+	go func() {
+		for ctx.Err() == nil {
+			dc := &v1alpha1.DataCopy{}
+			if err := cl.Get(ctx, copied, dc); err == nil && dc.Annotations[v1alpha1.AnnotationCutoverRequested] != "" {
+				close(now)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(askEvery):
+			}
+		}
+	}()
+	return now
 }
 
 func readJob(file string) (batch.Job, error) {

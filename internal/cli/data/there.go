@@ -61,6 +61,26 @@ func (f *askFlags) runThere(ctx context.Context, c *command.Context, action batc
 	return f.finish(c, state, err)
 }
 
+// requestedNow is the value of an annotation that asks for something.
+func requestedNow(c *command.Context) string {
+	return c.Clock().UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// request asks a DataCopy for something by an annotation.
+func request(ctx context.Context, c *command.Context, dc *v1alpha1.DataCopy, annotation string) (*v1alpha1.DataCopy, error) {
+	cl, err := c.Client()
+	if err != nil {
+		return nil, err
+	}
+	changed := dc.DeepCopy()
+	if changed.Annotations == nil {
+		changed.Annotations = map[string]string{}
+	}
+	changed.Annotations[annotation] = requestedNow(c)
+	err = cl.Patch(ctx, changed, client.MergeFrom(dc), client.FieldOwner("landfall-cli"))
+	return changed, command.Explain(err)
+}
+
 // remove takes away what was made only to look, also when ctx has ended.
 func remove(ctx context.Context, cl client.Client, object *v1alpha1.DataCopy) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), command.QuickTimeout)
@@ -76,8 +96,11 @@ func (f *askFlags) object(c *command.Context, action batch.Action, choices batch
 			Action: string(action), From: side(f.from, f.fromStage), Stores: f.stores,
 			Unmasked: choices.Unmasked, IntoProduction: choices.IntoProduction, Mode: string(choices.Mode),
 			Replace: choices.Replace, Delete: choices.Delete, Include: choices.Include, Exclude: choices.Exclude,
-			Parallel: int32(choices.Parallel), Options: choices.Options,
+			Parallel: int32(choices.Parallel), Options: choices.Options, Follow: f.follow,
 		},
+	}
+	if f.cutover {
+		object.Annotations = map[string]string{v1alpha1.AnnotationCutoverRequested: requestedNow(c)}
 	}
 	if f.to != "" {
 		to := side(f.to, f.toStage)

@@ -110,6 +110,8 @@ func (r *Reconciler) objects(dc *v1alpha1.DataCopy, job []byte) []client.Object 
 	return append(all,
 		&rbacv1.Role{ObjectMeta: r.meta(dc, workName(dc)), Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: writable, Verbs: []string{"get", "update"}},
+			// Whether to cut over is asked of the copy itself.
+			{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"datacopies"}, ResourceNames: []string{dc.Name}, Verbs: []string{"get"}},
 		}},
 		&rbacv1.RoleBinding{
 			ObjectMeta: r.meta(dc, workName(dc)),
@@ -153,7 +155,7 @@ func (r *Reconciler) pod(dc *v1alpha1.DataCopy) corev1.PodSpec {
 		},
 		Containers: []corev1.Container{{
 			Name: "copy", Image: r.Image,
-			Args: []string{"data", "run", "--namespace", dc.Namespace, "--job", jobFolder + "/" + batch.JobFile, "--record", workName(dc)},
+			Args: []string{"data", "run", "--namespace", dc.Namespace, "--job", jobFolder + "/" + batch.JobFile, "--record", workName(dc), "--copy", dc.Name},
 			Env:  []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: "320MiB"}},
 			Resources: corev1.ResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("96Mi")},

@@ -171,10 +171,13 @@ func TestTheJobIsGivenWhatItNeeds(t *testing.T) {
 	}
 	role := &rbacv1.Role{}
 	w.get("c-copy", role)
-	for _, rule := range role.Rules {
-		if len(rule.ResourceNames) != batch.Segments+1 || !cmp.Equal(rule.Resources, []string{"configmaps"}) {
-			t.Errorf("the pod may: %+v", rule)
+	for i, names := range []int{batch.Segments + 1, 1} {
+		if len(role.Rules) != 2 || len(role.Rules[i].ResourceNames) != names || !cmp.Equal(role.Rules[i].Resources, []string{[]string{"configmaps", "datacopies"}[i]}) {
+			t.Errorf("the pod may: %+v", role.Rules)
 		}
+	}
+	if verbs := role.Rules[len(role.Rules)-1].Verbs; !cmp.Equal(verbs, []string{"get"}) {
+		t.Errorf("the pod may %v its copy", verbs)
 	}
 	made := &batchv1.Job{}
 	w.get("c-copy", made)

@@ -46,7 +46,7 @@ func (r *Reconciler) resolve(ctx context.Context, dc *v1alpha1.DataCopy) (batch.
 	}
 	job := batch.Job{
 		Name: dc.Name, From: from.name, To: to.name, FromStage: string(from.stage), ToStage: string(to.stage),
-		Action: batch.Action(dc.Spec.Action), Choices: choices(dc),
+		Action: batch.Action(dc.Spec.Action), Choices: choices(dc), Follow: dc.Spec.Follow,
 	}
 	if job.Stores, err = pairs(dc, from, to); err != nil {
 		return job, err

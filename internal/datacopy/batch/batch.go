@@ -48,6 +48,10 @@ type Job struct {
 
 	Stores []Store `json:"stores"`
 
+	// Follow says that Options.Cutover is expected: the copy goes on with the
+	// source's changes until then.
+	Follow bool `json:"follow,omitempty"`
+
 	// Rules are a document of mask rules, "" for none; Key is the secret that
 	// its pseudonyms come from.
 	Rules string `json:"rules,omitempty"`

@@ -71,7 +71,7 @@ func (m *memory) Verify(_ context.Context, req datacopy.Request, plan *datacopy.
 	defer m.mu.Unlock()
 	report := &datacopy.Report{}
 	for _, unit := range plan.Units {
-		found := datacopy.UnitReport{Name: unit.Name, Noun: unit.Noun, Answer: datacopy.Equal, Count: unit.Count, TargetCount: m.data[req.To.Name()][unit.Name]}
+		found := datacopy.UnitReport{Name: unit.Name, Noun: unit.Noun, Answer: datacopy.Equal, Count: m.data[req.From.Name()][unit.Name], TargetCount: m.data[req.To.Name()][unit.Name]}
 		if found.Count != found.TargetCount {
 			found.Add("17", datacopy.Missing)
 		}
@@ -151,6 +151,36 @@ func TestOneFailureDoesNotEndTheOthers(t *testing.T) {
 	}
 	if fault.ClassOf(state.Err()) != fault.Failed || state.Answer() != datacopy.Unknown {
 		t.Errorf("the state says %v, %s", state.Err(), state.Answer())
+	}
+}
+
+// TestCatchesUpAtCutover has a store whose changes cannot be followed.
+func TestCatchesUpAtCutover(t *testing.T) {
+	engine := newMemory()
+	cutover := make(chan struct{})
+	opts := engine.options()
+	opts.Cutover = cutover
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Run(t.Context(), job("db"), opts)
+		ended <- err
+	}()
+	for follows := false; !follows; time.Sleep(time.Millisecond) {
+		stores := opts.Track.State().Stores
+		follows = len(stores) > 0 && stores[0].State == StateFollowing
+	}
+	engine.mu.Lock()
+	engine.data["db"]["orders"] = 107
+	engine.mu.Unlock()
+	close(cutover)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if got := engine.data["db-copy"]["orders"]; got != 107 {
+		t.Errorf("the target has %d rows of 107", got)
+	}
+	if count, _, _ := opts.Track.State().Stores[0].Outcome.Result.Totals(); count != 110+117 {
+		t.Errorf("both runs together sent %d", count)
 	}
 }
 

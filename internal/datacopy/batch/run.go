@@ -23,7 +23,8 @@ type Options struct {
 	// Track is told how far the job is.
 	Track *Tracker
 	// Cutover, where it is not nil, lets copies go on with the source's changes
-	// until it is closed; both sides are equal then.
+	// until it is closed; both sides are equal then. Stores that cannot be
+	// followed are copied once more at that time, only what differs.
 	Cutover <-chan struct{}
 }
 
@@ -119,9 +120,6 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	if err := t.request.Check(); err != nil {
 		return outcome, err
 	}
-	if _, follows := t.engine.(datacopy.Follower); opts.Cutover != nil && !follows {
-		return outcome, fault.New(fault.Invalid, "Copy again with --incremental instead.", "following the source: stores of kind %s cannot be followed", t.engine.Kind())
-	}
 	var err error
 	if outcome.Plan == nil {
 		outcome.Plan, err = plan(ctx, &t)
@@ -145,7 +143,7 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	proof := journal
 	if opts.Cutover != nil {
 		track.state(t.name, StateFollowing)
-		if err := t.follow(ctx, outcome.Plan, journal, opts.Cutover, reporter); err != nil {
+		if err := t.follow(ctx, outcome, journal, opts.Cutover, reporter); err != nil {
 			return outcome, err
 		}
 		proof = nil // what was sent first has changed since: both sides rest now
@@ -158,8 +156,36 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 }
 
 // follow applies the source's changes until cut-over.
-func (t *task) follow(ctx context.Context, made *datacopy.Plan, journal datacopy.Journal, cutover <-chan struct{}, reporter progress.Reporter) error {
-	_, err := t.engine.(datacopy.Follower).Follow(ctx, t.request, made, journal, cutover, reporter)
+func (t *task) follow(ctx context.Context, outcome *datacopy.Outcome, journal datacopy.Journal, cutover <-chan struct{}, reporter progress.Reporter) error {
+	if follower, can := t.engine.(datacopy.Follower); can {
+		_, err := follower.Follow(ctx, t.request, outcome.Plan, journal, cutover, reporter)
+		return err
+	}
+	select {
+	case <-cutover:
+		return t.catchUp(ctx, outcome, reporter)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// catchUp copies what changed since the first copy, and removes what is gone.
+// It needs no journal: asked for again, it finds what is left.
+func (t *task) catchUp(ctx context.Context, outcome *datacopy.Outcome, reporter progress.Reporter) error {
+	request := t.request
+	request.Mode, request.Delete, request.Replace = datacopy.Incremental, true, false
+	made, err := t.engine.Plan(ctx, request)
+	if err != nil {
+		return err
+	}
+	journal := &datacopy.MemoryJournal{}
+	if err := journal.Begin(made); err != nil {
+		return err
+	}
+	result, err := t.engine.Copy(ctx, request, made, journal, reporter)
+	if err == nil {
+		outcome.Result.Add(result)
+	}
 	return err
 }
 
