@@ -77,7 +77,7 @@ for step in ${KILL_AT:-}; do
 	run env LANDFALL_CRASH_AT="$step" landfall cluster migrate blue green -f "$work/migration.yaml" --yes --destroy || killed=$?
 	[ "$killed" = 137 ]
 done
-run landfall cluster migrate blue green -f "$work/migration.yaml" --yes --destroy --evidence "$work/evidence.html"
+run landfall cluster migrate blue green -f "$work/migration.yaml" --yes --destroy --evidence "$work/parity.html"
 run landfall cluster migrate status green
 run landfall env get shop
 
@@ -85,4 +85,5 @@ chapter "Every request was answered, and what was ordered on blue is known on gr
 kill -INT "$visitors" && wait "$visitors" || true
 run grep -m4 -E '"(requests|answered|errors|lost)"' "$work/load.json"
 run curl -sf "${shop[@]}/customers"
+run landfall cluster migrate evidence green -f "$work/green.html" --load "$work/load.json"
 run landfall cluster list

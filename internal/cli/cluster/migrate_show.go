@@ -43,19 +43,39 @@ func migrateStatus(ctx context.Context, c *command.Context, to string) error {
 		return fault.New(fault.NotFound, "`landfall cluster migrate FROM "+to+"` begins one.", "cluster %s replaces none", to)
 	}
 	return c.Print(replaces, func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "%s replaces %s, since %s ago\n\n", to, replaces.Cluster, c.Age(replaces.StartedAt.Time)); err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, s := range replaces.Steps {
-			at := "-"
-			if s.At != nil {
-				at = c.Age(s.At.Time) + " ago"
-			}
-			rows = append(rows, []string{s.Name, s.State, at, s.Message})
-		}
-		return command.Rows(w, []string{"step", "state", "when", "what came of it"}, rows)
+		return showReplacement(w, c, to, replaces)
 	})
+}
+
+func showReplacement(w io.Writer, c *command.Context, to string, r *v1alpha1.ClusterReplacement) error {
+	heading := fmt.Sprintf("%s replaces %s, since %s ago", to, r.Cluster, c.Age(r.StartedAt.Time))
+	switch {
+	case replace.Over(r):
+		heading = fmt.Sprintf("%s has replaced %s", to, r.Cluster)
+	case replace.TakenBack(r):
+		heading = fmt.Sprintf("%s does not replace %s: that was taken back", to, r.Cluster)
+	}
+	if _, err := fmt.Fprintf(w, "%s\n\n", heading); err != nil {
+		return err
+	}
+	var rows [][]string
+	var todo string
+	for _, s := range r.Steps {
+		at := "-"
+		if s.At != nil {
+			at = c.Age(s.At.Time) + " ago"
+		}
+		happened, next := replace.NextStep(s)
+		if next != "" {
+			todo = fmt.Sprintf("\nnext, for %s: %s\n", s.Name, next)
+		}
+		rows = append(rows, []string{s.Name, s.State, at, happened})
+	}
+	if err := command.Rows(w, []string{"step", "state", "when", "what came of it"}, rows); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, todo)
+	return err
 }
 
 func newMigrateEvidence(c *command.Context) *cobra.Command {

@@ -102,8 +102,12 @@ func (x *run) preflight(ctx context.Context, _ progress.Step) (string, error) {
 		return report.Outcome(), nil
 	}
 	first := report.Findings[0]
+	what := first.What
+	if len(first.Objects) > 0 {
+		what = strings.Join(first.Objects, ", ") + ": " + what
+	}
 	return "", fault.New(fault.NotHolding, fmt.Sprintf("`landfall cluster preflight %s %s` shows all; --accept %s goes on all the same. %s", x.from, x.to, first.Check, first.Remedy),
-		"%s, first: %s: %s", report.Outcome(), strings.Join(first.Objects, ", "), first.What)
+		"%s, first: %s", report.Outcome(), what)
 }
 
 // stays leaves what Landfall itself is on the cluster that it runs in.
@@ -236,7 +240,6 @@ func (x *run) settle(ctx context.Context, shown progress.Step, cluster string) (
 				shown.Update("%d of %d; %s: %s", ready, len(envs), key(env), message)
 			}
 		}
-		shown.Count(int64(ready), int64(len(envs)), "environments")
 		return ready == len(envs), nil
 	})
 	return plural(len(envs), "environment") + " on " + cluster, err

@@ -116,10 +116,9 @@ func (x *run) finishMoves(ctx context.Context, shown progress.Step) (int, error)
 			if env.Status.Left == nil {
 				gone++
 			} else if moving := meta.FindStatusCondition(env.Status.Conditions, v1alpha1.ConditionMoving); moving != nil {
-				shown.Update("%s: %s", key(env), moving.Message)
+				shown.Update("%d of %d environments; %s: %s", gone, len(envs), key(env), moving.Message)
 			}
 		}
-		shown.Count(int64(gone), int64(len(envs)), "environments")
 		return gone == len(envs), nil
 	})
 }

@@ -37,7 +37,7 @@ func (r *Replacer) openJournal(to *v1alpha1.Cluster, from string) (*journal, err
 	j := &journal{client: r.Client, cluster: to.Name, clock: func() metav1.Time { return metav1.NewTime(r.Clock()) }}
 	before := to.Status.Replaces
 	switch {
-	case before == nil, before.Cluster != from && settled(before):
+	case before == nil, before.Cluster != from && settled(before), TakenBack(before):
 		j.ClusterReplacement = v1alpha1.ClusterReplacement{Cluster: from, StartedAt: j.clock()}
 		for _, s := range Steps {
 			j.Steps = append(j.Steps, v1alpha1.ReplacementStep{Name: s.Name, State: Pending})
@@ -52,11 +52,16 @@ func (r *Replacer) openJournal(to *v1alpha1.Cluster, from string) (*journal, err
 }
 
 // settled tells whether a replacement is over, or was taken back.
-func settled(r *v1alpha1.ClusterReplacement) bool {
-	over := func(state string) bool {
-		return !slices.ContainsFunc(r.Steps, func(s v1alpha1.ReplacementStep) bool { return s.State != state })
-	}
-	return over(Done) || over(Pending)
+func settled(r *v1alpha1.ClusterReplacement) bool { return Over(r) || TakenBack(r) }
+
+// Over tells whether a replacement has come to its end.
+func Over(r *v1alpha1.ClusterReplacement) bool { return allAre(r, Done) }
+
+// TakenBack tells whether a replacement was undone, and not begun again.
+func TakenBack(r *v1alpha1.ClusterReplacement) bool { return allAre(r, Pending) }
+
+func allAre(r *v1alpha1.ClusterReplacement, state string) bool {
+	return !slices.ContainsFunc(r.Steps, func(s v1alpha1.ReplacementStep) bool { return s.State != state })
 }
 
 func (j *journal) step(name string) *v1alpha1.ReplacementStep {
@@ -83,15 +88,20 @@ func (j *journal) skips(name string) bool {
 	if j.state(name) != Done {
 		return false
 	}
-	switch name {
-	case StepPreflight, StepConfirm:
+	switch {
+	case name == StepPreflight, name == StepConfirm:
 		return true
-	case StepAddons, StepTransfer, StepEnvironments, StepRest, StepParity:
+	case fills(name):
 		return j.begun(StepTraffic) && j.state(StepTraffic) != Failed
-	case StepTraffic:
+	case name == StepTraffic:
 		return j.state(StepConfirm) == Done
 	}
 	return false
+}
+
+// fills tells whether a step fills the new side, or compares what fills it.
+func fills(step string) bool {
+	return slices.Contains([]string{StepAddons, StepTransfer, StepEnvironments, StepRest, StepParity}, step)
 }
 
 // write notes a step's state on the Cluster.

@@ -13,7 +13,10 @@ package replace
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -158,11 +161,15 @@ func (r *Replacer) Run(ctx context.Context, from, to string, w Wishes, reporter 
 		return nil, err
 	}
 	for _, s := range x.steps() {
-		if x.journal.skips(s.name) {
+		skip, err := x.skips(ctx, s.name)
+		if skip {
 			reporter.Step(s.name).Done("%s", x.journal.message(s.name))
 			continue
 		}
-		if err := x.carryOut(ctx, s); err != nil {
+		if err == nil {
+			err = x.carryOut(ctx, s)
+		}
+		if err != nil {
 			x.conclude()
 			return x.report, err
 		}
@@ -191,6 +198,17 @@ func (x *run) steps() []step {
 		{StepFinish, x.finish},
 		{StepRemove, x.remove},
 	}
+}
+
+// skips tells whether a step is not looked at again. What fills the new side is,
+// where all traffic has returned since: it may be filled and compared anew.
+func (x *run) skips(ctx context.Context, step string) (bool, error) {
+	if !x.journal.skips(step) || !fills(step) {
+		return x.journal.skips(step), nil
+	}
+	all, err := x.migrations(ctx)
+	mayBeThere := func(m v1alpha1.Migration) bool { return m.Status.Phase != v1alpha1.MigrationReverted }
+	return err == nil && (len(all) == 0 || slices.ContainsFunc(all, mayBeThere)), err
 }
 
 func (r *Replacer) begin(ctx context.Context, from, to string, w Wishes, reporter progress.Reporter) (*run, error) {
@@ -241,15 +259,15 @@ func (x *run) carryOut(ctx context.Context, s step) error {
 	}
 	message, err := s.do(ctx, shown)
 	x.Reached(s.name)
+	if ctx.Err() != nil && err != nil {
+		return x.interrupted(ctx, s.name, shown)
+	}
+	hint := cmp.Or(fault.HintOf(err), "Put it right; the same command goes on.")
 	state := Done
 	if err != nil {
-		state, message = Failed, err.Error()
+		state, message = Failed, err.Error()+nextStep+hint
 		if fault.ClassOf(err) == fault.Refused {
 			state = Waiting
-		}
-		if ctx.Err() != nil {
-			// Interrupted: the journal says so although the context has ended.
-			ctx, state, message = context.WithoutCancel(ctx), Running, "interrupted; the same command goes on"
 		}
 	}
 	if written := x.journal.write(ctx, s.name, state, message); written != nil && err == nil {
@@ -257,10 +275,33 @@ func (x *run) carryOut(ctx context.Context, s step) error {
 	}
 	if err != nil {
 		shown.Fail(err)
-		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("replacing cluster %s by %s: %s: %w", x.from, x.to, s.name, err), cmp.Or(fault.HintOf(err), "Put it right; the same command goes on."))
+		return fault.Wrap(fault.ClassOf(err), fmt.Errorf("replacing cluster %s by %s: %s: %w", x.from, x.to, s.name, err), hint)
 	}
 	shown.Done("%s", message)
 	return nil
+}
+
+// nextStep parts what happened from what to do in the message of a step.
+const nextStep = "\nnext: "
+
+// NextStep gives what happened in a step, and what to do next where a person has
+// to do something.
+func NextStep(s v1alpha1.ReplacementStep) (happened, next string) {
+	happened, next, _ = strings.Cut(s.Message, nextStep)
+	return happened, next
+}
+
+// interrupted writes down that a person has stopped it, although the context has
+// ended.
+func (x *run) interrupted(ctx context.Context, step string, shown progress.Step) error {
+	ways := "the same command goes on"
+	if !x.journal.begun(StepFinish) {
+		ways += ", with --undo everything returns to " + x.from
+	}
+	shown.Fail(errors.New("interrupted"))
+	err := fmt.Errorf("interrupted in step %s; %s: %w", step, ways, context.Cause(ctx))
+	written := x.journal.write(context.WithoutCancel(ctx), step, Running, "interrupted"+nextStep+ways)
+	return errors.Join(err, written)
 }
 
 func (x *run) conclude() {

@@ -1,6 +1,7 @@
 package replace
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gotest.tools/v3/golden"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -148,6 +150,63 @@ func TestUndo(t *testing.T) {
 	err := w.replacer().Undo(t.Context(), "blue", "green", wishes, progress.Discard)
 	if fault.ClassOf(err) != fault.Refused {
 		t.Errorf("undoing what is over: %v", err)
+	}
+}
+
+// Traffic that went back while nobody looked does not move again before both
+// sides are the same.
+func TestTrafficThatReturnedIsComparedAnew(t *testing.T) {
+	w, wishes := newWorld(t), all()
+	wishes.Yes = false
+	if _, err := w.run(wishes); fault.ClassOf(err) != fault.Refused {
+		t.Fatalf("error %v", err)
+	}
+	m := shopMigration()
+	if err := w.api.Get(t.Context(), client.ObjectKeyFromObject(m), m); err != nil {
+		t.Fatal(err)
+	}
+	m.Status.Phase = v1alpha1.MigrationReverted
+	if err := w.api.Update(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	w.differs = "somebody was there"
+	report, err := w.run(all())
+	if err == nil || !strings.Contains(err.Error(), "parity: somebody was there") {
+		t.Fatalf("error %v", err)
+	}
+	for _, s := range report.Steps {
+		if happened, next := NextStep(s); s.Name == StepParity && (happened != "somebody was there" || next == "") {
+			t.Errorf("written down: %q, next %q", happened, next)
+		}
+	}
+	w.differs = ""
+	if _, err := w.run(all()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who stops it is told what state is left.
+func TestInterrupted(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	r := w.replacer()
+	r.Confirm = func(context.Context, string) bool {
+		stop()
+		return false
+	}
+	wishes := all()
+	wishes.Yes = false
+	report, err := r.Run(ctx, "blue", "green", wishes, progress.Discard)
+	if fault.ExitCode(err) != fault.ExitInterrupted || !strings.Contains(err.Error(), "in step confirm; the same command goes on, with --undo everything returns to blue") {
+		t.Errorf("exit code %d: %v", fault.ExitCode(err), err)
+	}
+	for _, s := range report.Steps {
+		if happened, next := NextStep(s); s.Name == StepConfirm && (s.State != Running || happened != "interrupted" || next == "") {
+			t.Errorf("written down: %s, %q, next %q", s.State, happened, next)
+		}
+	}
+	if _, err := w.run(all()); err != nil {
+		t.Fatal(err)
 	}
 }
 
