@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -167,24 +166,5 @@ func TestConformanceWithHeartbeat(t *testing.T) {
 		Skip: map[string]string{
 			"Counter": "name servers count nothing", "Drainer": "answers cannot be taken back", "Break": "the sides have no health checks",
 		},
-	})
-}
-
-// TestEmulator runs against another emulator of Route 53, where there is one.
-// Delays are its own.
-func TestEmulator(t *testing.T) {
-	endpoint := os.Getenv("LANDFALL_TEST_AWS_ENDPOINT")
-	if endpoint == "" {
-		t.Skip("needs LANDFALL_TEST_AWS_ENDPOINT, the address of an emulator of AWS")
-	}
-	traffictest.Run(t, traffictest.Harness{
-		New: func(t *testing.T) *traffictest.Pair { return emulatedPair(t, endpoint) },
-		Skip: map[string]string{
-			"Counter": "name servers count nothing", "Drainer": "answers cannot be taken back", "Silence": "needs health checkers",
-			"Unknown": "emulators take any target", "Break": "the sides have no health checks", "ForeignChange": "TestConformance has it",
-			"Deny": "TestConformance has it", "Throttle": "TestConformance has it", "Cut": "TestConformance has it", "Garble": "TestConformance has it",
-			"Serve": "it may answer no names", "Pinner": "no name to pin", "ServePinned": "no name to pin",
-		},
-		Weights: []traffic.Weight{0, 1, 50, 99, 100},
 	})
 }
