@@ -223,6 +223,29 @@ func TestLeavesTagsAwayWhereToldAndWhereDenied(t *testing.T) {
 	}
 }
 
+// TestCopiesWhatChangesMeanwhileAsItIsThen writes an object between its listing
+// and its turn.
+func TestCopiesWhatChangesMeanwhileAsItIsThen(t *testing.T) {
+	one, other := startServer(t), startServer(t)
+	one.bucket("source")
+	one.put("source", "steady", "contents")
+	one.put("source", "moving", "what was listed")
+	var writes atomic.Int64
+	gate := front(t, one, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/moving") && !r.URL.Query().Has("tagging") && writes.Add(1) <= 2 {
+			one.put("source", "moving", fmt.Sprintf("write %d", writes.Load()))
+		}
+		return false
+	})
+	run(t, datacopy.Request{From: gate.address("source"), To: other.bucket("target")}, &datacopy.MemoryJournal{})
+	if writes.Load() < 3 {
+		t.Errorf("the object was asked for %d times", writes.Load())
+	}
+	if diff := cmp.Diff(one.everything("source", ""), other.everything("target", "")); diff != "" {
+		t.Errorf("the copy differs (-want +got):\n%s", diff)
+	}
+}
+
 // TestTheServerGoesAndComesBack kills the target while objects are streamed.
 func TestTheServerGoesAndComesBack(t *testing.T) {
 	one, other := startServer(t), startServer(t)

@@ -24,8 +24,41 @@ import (
 var errMoved = errors.New("it changed meanwhile")
 
 // copyObject brings one object to the target and gives its ETag there. An
-// object that is gone meanwhile is none: "".
+// object that is gone meanwhile is none: "". One that changed since it was
+// listed is copied as it is by then, which o says afterwards.
 func (c *copier) copyObject(ctx context.Context, o *object) (etag string, err error) {
+	const changes = 5
+	for range changes {
+		etag, err = c.bringObject(ctx, o)
+		if !errors.Is(err, errMoved) {
+			return etag, err
+		}
+		if found, err := c.lookAgain(ctx, o); err != nil || !found {
+			return "", err
+		}
+	}
+	return "", err
+}
+
+// lookAgain asks the source for an object as it is now.
+func (c *copier) lookAgain(ctx context.Context, o *object) (found bool, err error) {
+	var out *s3.HeadObjectOutput
+	err = c.retry.Do(ctx, func(int) (err error) {
+		out, err = c.from.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key)})
+		return err
+	})
+	if notFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, c.from.failed(fmt.Sprintf("looking again at %q of", o.key), err)
+	}
+	o.etag, o.size = unquote(aws.ToString(out.ETag)), aws.ToInt64(out.ContentLength)
+	o.class, o.modified = types.StorageClass(out.StorageClass), aws.ToTime(out.LastModified)
+	return true, nil
+}
+
+func (c *copier) bringObject(ctx context.Context, o *object) (etag string, err error) {
 	if err := c.limiter.Wait(ctx, int(min(o.size, 1<<30))); err != nil {
 		return "", err
 	}
