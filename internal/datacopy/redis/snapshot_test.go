@@ -141,16 +141,11 @@ func TestSourcesThatGiveNoSnapshot(t *testing.T) {
 	if err := open(t, from).Do(t.Context(), rules...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	req := datacopy.Request{From: address(t, "redis://reader:password@"+from.Host()), To: startRedis(t)}
-	plan, err := redis.New().Plan(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if how := plan.Units[0].How; !strings.HasPrefix(how, "keys are listed: the source does not tell") || !strings.Contains(how, "NOPERM") {
+	req := datacopy.Request{From: address(t, "redis://reader:password@"+from.Host()), To: startRedis(t), Options: bySnapshot}
+	outcome := run(t, req, &datacopy.MemoryJournal{})
+	if how := outcome.Plan.Units[0].How; !strings.Contains(how, "though the source does not tell") || !strings.Contains(how, "NOPERM") {
 		t.Errorf("the plan says %q", how)
 	}
-	req.Options = bySnapshot
-	run(t, req, &datacopy.MemoryJournal{})
 	if took(t, from) {
 		t.Error("the source gave a snapshot")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -69,7 +70,7 @@ func planWays(ctx context.Context, plan *datacopy.Plan, req datacopy.Request, so
 		return fault.New(fault.Invalid, "Use scan or replication.", "planning the copy: option %s=%s is unknown", readBy, asked)
 	}
 	var ability replication
-	if asked != byScan {
+	if asked == byReplication || (asked == "" && slices.ContainsFunc(plan.Units, worthIt)) {
 		ability = source.replication(ctx)
 	}
 	d := detail{Ways: map[string]way{}}
@@ -78,7 +79,7 @@ func planWays(ctx context.Context, plan *datacopy.Plan, req datacopy.Request, so
 		chosen := choose(asked, req, unit, ability)
 		d.Ways[unit.Name] = chosen
 		unit.How = chosen.String()
-		if chosen.By == byReplication {
+		if chosen.By == byReplication && ability.unable == "" {
 			unit.How += ability.costs()
 		}
 		plan.Estimate += chosen.estimate(unit, ability)
@@ -87,6 +88,10 @@ func planWays(ctx context.Context, plan *datacopy.Plan, req datacopy.Request, so
 	plan.Detail, err = json.Marshal(d)
 	return err
 }
+
+// worthIt says that listing a unit takes longer than a snapshot does to begin:
+// of others the source is not even asked.
+func worthIt(unit datacopy.Unit) bool { return listingTime(&unit) > snapshotBegin }
 
 func (w way) String() string {
 	if w.By == byScan {
@@ -101,8 +106,12 @@ func choose(asked string, req datacopy.Request, unit *datacopy.Unit, r replicati
 	switch {
 	case asked == byScan:
 		return scan("as asked for")
+	case asked == byReplication && r.unable != "":
+		return way{By: byReplication, Why: "as asked for, though " + r.unable, Delay: r.delay}
 	case asked == byReplication:
 		return way{By: byReplication, Why: "as asked for", Delay: r.delay}
+	case !worthIt(*unit):
+		return scan("that takes no second")
 	case r.unable != "":
 		return scan("%s", r.unable)
 	case req.MaxBytesPerSecond > 0:

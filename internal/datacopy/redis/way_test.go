@@ -32,8 +32,16 @@ func TestChoosesHowToRead(t *testing.T) {
 			able(func(r *replication) { r.fork = time.Second }), "a snapshot is read as a replica: as asked for",
 		},
 		{
-			"few keys of many", "", datacopy.Request{}, datacopy.Unit{Count: 10_000, Bytes: 4 << 20}, able(nil),
-			"keys are listed: a snapshot would take 4.1 s, and this about 0.1 s",
+			"few keys of many", "", datacopy.Request{}, datacopy.Unit{Count: 200_000, Bytes: 80 << 20}, able(nil),
+			"keys are listed: a snapshot would take 4.1 s, and this about 1.6 s",
+		},
+		{
+			"few keys", "", datacopy.Request{}, datacopy.Unit{Count: 10_000, Bytes: 4 << 20}, replication{},
+			"keys are listed: that takes no second",
+		},
+		{
+			"as asked, of a source that refuses", byReplication, datacopy.Request{}, all, able(func(r *replication) { r.unable = "the source is saving" }),
+			"a snapshot is read as a replica: as asked for, though the source is saving",
 		},
 		{
 			"a source that waits for replicas", "", datacopy.Request{}, all, able(func(r *replication) { r.delay = 5 * time.Second }),
