@@ -124,9 +124,15 @@ func (d Document) Took() time.Duration {
 	return d.Ended.Sub(d.Started)
 }
 
+// MarshalJSON says which version the format has.
+func (d Document) MarshalJSON() ([]byte, error) {
+	type plain Document
+	d.Version = Version
+	return json.Marshal(plain(d))
+}
+
 // WriteJSON writes the document for programs.
 func (d Document) WriteJSON(w io.Writer) error {
-	d.Version = Version
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	if err := e.Encode(d); err != nil {

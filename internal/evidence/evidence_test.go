@@ -64,6 +64,10 @@ func TestForms(t *testing.T) {
 }
 
 func TestJSONReadsBack(t *testing.T) {
+	plain, err := json.Marshal(Document{})
+	if err != nil || !strings.Contains(string(plain), Version) {
+		t.Errorf("%s says no version: %v", plain, err)
+	}
 	var b bytes.Buffer
 	if err := story().WriteJSON(&b); err != nil {
 		t.Fatal(err)

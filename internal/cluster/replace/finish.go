@@ -135,9 +135,9 @@ func (x *run) remove(ctx context.Context, shown progress.Step) (string, error) {
 	case x.old.Spec.KubeconfigSecret == nil && x.old.Spec.Terraform == nil:
 		return fmt.Sprintf("%s stays: Landfall runs on it", x.from), nil
 	case x.old.Spec.Terraform == nil:
-		return fmt.Sprintf("%s runs on, empty; `landfall cluster remove %s` forgets it", x.from, x.from), nil
+		return fmt.Sprintf("%s runs on, unused; `landfall cluster remove %s` forgets it", x.from, x.from), nil
 	case !x.wishes.Destroy:
-		return fmt.Sprintf("%s runs on, empty; `landfall cluster destroy %s` destroys it", x.from, x.from), nil
+		return fmt.Sprintf("%s runs on, unused; `landfall cluster destroy %s` destroys it", x.from, x.from), nil
 	}
 	if err := x.Destroy(ctx, x.from, within{shown}); err != nil {
 		return "", err

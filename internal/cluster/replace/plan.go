@@ -163,7 +163,7 @@ func planRemove(w World) string {
 	case w.From.Spec.Terraform != nil && w.Wishes.Destroy:
 		return "destroy " + w.From.Name
 	}
-	return w.From.Name + " stays, empty"
+	return w.From.Name + " stays, unused"
 }
 
 func listed(names []string) string {
