@@ -27,18 +27,37 @@ part() {
 	"$@"
 }
 
+# Tests wait more than they compute: more packages at once than there are cores.
+# What debuggers need of the binaries would take a third of linking them.
+go_test() { go test -p "$((2 * $(nproc)))" -ldflags=-w "$@"; }
+
 # The packages whose tests use a cluster.
 with_cluster() {
 	grep -rl --include='*_test.go' -e 'kubetest\.' -e LANDFALL_TEST_KUBECONFIG internal | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
+# The packages that a later part of this run tests, with what they need.
+later() {
+	local part
+	for part in $parts; do
+		case $part in
+		integration) with_cluster ;;
+		legacy) with_legacy ;;
+		e2e) echo ./test/e2e ;;
+		esac
+	done
+}
+
 unit() {
 	# Without these the tests that need them are skipped.
 	[ "$(id -u)" != 0 ] || hack/prerequisites.sh prometheus
-	go test ./...
+	local others
+	others=$(later | xargs -r go list)
+	# shellcheck disable=SC2046
+	go_test $(go list ./... | grep -vxF -e "${others:-none}")
 }
 
-localkube() { (cd localkube && LOCALKUBE_E2E=1 go test -timeout 15m ./...); }
+localkube() { (cd localkube && LOCALKUBE_E2E=1 go test -ldflags=-w -timeout 15m ./...); }
 
 integration() {
 	bin/localkube create integration
@@ -46,7 +65,7 @@ integration() {
 	export LANDFALL_TEST_KUBECONFIG=$work/clusters/integration/kubeconfig
 	export LANDFALL_TEST_SECOND_KUBECONFIG=$work/clusters/integration-2/kubeconfig
 	# shellcheck disable=SC2046
-	go test -count=1 -timeout 15m $(with_cluster)
+	go_test -count=1 -timeout 15m $(with_cluster)
 	unset LANDFALL_TEST_KUBECONFIG LANDFALL_TEST_SECOND_KUBECONFIG
 	bin/localkube delete integration
 	bin/localkube delete integration-2
@@ -64,12 +83,12 @@ legacy() {
 	export LANDFALL_LEGACY=1 LANDFALL_LEGACY_SSH_CONFIG=$LANDFALL_LOCAL_DIR/legacy/ssh_config
 	# One package at a time: they look at the same servers.
 	# shellcheck disable=SC2046
-	go test -count=1 -p 1 -timeout 15m $(with_legacy)
+	go_test -count=1 -p 1 -timeout 15m $(with_legacy)
 	unset LANDFALL_LEGACY LANDFALL_LEGACY_SSH_CONFIG
 	bin/landfall local legacy delete --base
 }
 
-e2e() { LANDFALL_E2E=1 go test -count=1 -timeout 20m -v ./test/e2e; }
+e2e() { LANDFALL_E2E=1 go_test -count=1 -timeout 20m -v ./test/e2e; }
 
 for name in $parts; do part "$name" "$name"; done
 echo "== all passed: $parts"
