@@ -19,7 +19,7 @@ type Mask interface {
 	Value(unit, key string) (ValueMask, error)
 }
 
-// NameMask is a Mask that may change names of keys, too. Different names stay
+// NameMask is a Mask that may change names of keys and objects, too. Different names stay
 // different.
 type NameMask interface {
 	Mask

@@ -17,7 +17,7 @@ var nameKinds = []Kind{Pseudonym, Email, Hash, Keep}
 
 var _ datacopy.NameMask = (*Mask)(nil)
 
-// nameMask changes the parts of keys' names that the *s of a pattern stand for.
+// nameMask changes the parts of keys' and objects' names that the *s of a pattern stand for.
 type nameMask struct {
 	form  *regexp.Regexp
 	kinds []Kind
@@ -28,12 +28,13 @@ func newNameMask(rule *Rule) (*nameMask, error) {
 	if len(rule.Names) == 0 {
 		return nil, nil
 	}
-	form, stars, err := starForm(rule.Key.text)
+	pattern := rule.nameOf()
+	form, stars, err := starForm(pattern.text)
 	if err != nil {
 		return nil, err
 	}
 	if stars != len(rule.Names) {
-		return nil, fmt.Errorf("names are %d, and the pattern %q has %d *", len(rule.Names), rule.Key.text, stars)
+		return nil, fmt.Errorf("names are %d, and the pattern %q has %d *", len(rule.Names), pattern.text, stars)
 	}
 	m := &nameMask{form: form}
 	for _, action := range rule.Names {
@@ -43,6 +44,14 @@ func newNameMask(rule *Rule) (*nameMask, error) {
 		m.kinds = append(m.kinds, action.Kind)
 	}
 	return m, nil
+}
+
+// nameOf is the pattern of a rule about keys or objects.
+func (r *Rule) nameOf() Pattern {
+	if r.Key.IsZero() {
+		return r.Object
+	}
+	return r.Key
 }
 
 // starForm makes a regular expression of a glob of plain text and *, and counts
@@ -88,7 +97,7 @@ func (m *Mask) Renames() bool {
 // Name is part of datacopy.NameMask. The first rule whose pattern fits decides.
 func (m *Mask) Name(_, key string) (name string, renamed bool) {
 	for i := range m.rules {
-		if !m.rules[i].Key.match(key) {
+		if !m.rules[i].nameOf().match(key) {
 			continue
 		}
 		if m.names[i] == nil {

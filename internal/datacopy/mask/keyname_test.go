@@ -96,6 +96,34 @@ func TestAddressesInNamesAreFoundAndDrafted(t *testing.T) {
 	}
 }
 
+func TestNamesOfObjectsAreMaskedLikeKeys(t *testing.T) {
+	const key = "users/ann.lee@shop.test/photo.jpg"
+	found := Find("media", datacopy.Sample{Unit: "media", Key: key, Columns: []datacopy.Column{{}}})
+	draft, err := Draft(found, map[string]datacopy.Kind{"media": datacopy.S3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := Parse(strings.NewReader(string(draft)))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, draft)
+	}
+	secret, err := NewKey([]byte("a key for tests of names"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := rules.For("media", datacopy.S3, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, renamed := m.Name("media", key)
+	if !renamed || !m.Renames() || !regexp.MustCompile(`^users/[0-9a-z]{13}@example\.com/photo\.jpg$`).MatchString(name) {
+		t.Errorf("%q becomes %q under\n%s", key, name, draft)
+	}
+	if value, err := m.Value("media", key); value != nil || err != nil {
+		t.Errorf("a rule about names changes contents: %v, %v", value, err)
+	}
+}
+
 // Two keys that become one lose data.
 func FuzzNamesStayDifferent(f *testing.F) {
 	f.Add("ann@shop.test", "Ann@shop.test")

@@ -223,8 +223,8 @@ func (r Rule) validate() error {
 		return errors.New("columns and where are of tables")
 	case r.Key.IsZero() && len(r.Fields) > 0:
 		return errors.New("fields are of keys")
-	case r.Key.IsZero() && len(r.Names) > 0:
-		return errors.New("names are of keys; those of objects cannot be masked")
+	case !r.Table.IsZero() && len(r.Names) > 0:
+		return errors.New("names are of keys and objects")
 	case !r.Table.IsZero() && r.Value != nil:
 		return errors.New("value is of keys and objects")
 	case !r.Table.IsZero() && len(r.Columns) == 0 && r.Where == "":

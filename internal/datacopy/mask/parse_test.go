@@ -31,7 +31,7 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		"json in json":     {version + "rules: [{key: k, value: {json: {$.a: {json: {$.b: email}}}}}]", "json inside json"},
 		"days":             {version + "rules: [{table: t, columns: {a: {date: {days: 0}}}}]", "days must be"},
 		"date field":       {version + "rules: [{table: t, columns: {a: {date: {day: 1}}}}]", `there is no field "day"`},
-		"names of object":  {version + "rules: [{object: 'a*', names: [email]}]", "names are of keys"},
+		"names of table":   {version + "rules: [{table: 'a*', names: [email]}]", "names are of keys and objects"},
 		"too many names":   {version + "rules: [{key: 'a*', names: [email, hash]}]", "names are 2"},
 		"name that merges": {version + "rules: [{key: 'a*', names: [firstName]}]", "makes names that were different the same"},
 		"name of a class":  {version + "rules: [{key: 'a[0-9]*', names: [email]}]", "no wildcards but *"},

@@ -55,9 +55,6 @@ func (r *Review) See(sample datacopy.Sample) error {
 		r.seen[id] = true
 		covered := action(finding.Column).covers(finding.Path)
 		if finding.Star > 0 {
-			if r.mask.kind != datacopy.Redis {
-				continue // names of objects cannot be masked
-			}
 			covered = r.mask.looksAtName(sample.Key)
 		}
 		if covered {

@@ -30,8 +30,8 @@ type Rule struct {
 	// they refer to.
 	Where string `yaml:"where" json:"where,omitempty"`
 
-	// Key names keys, Names what the *s of that pattern stand for, in order;
-	// Fields what is in the fields of hashes, and Value what is in strings and
+	// Key names keys, Names what the *s of that pattern stand for, in order (of
+	// objects, too); Fields what is in the fields of hashes, and Value what is in strings and
 	// in the elements of lists and sets.
 	Key    Pattern  `yaml:"key" json:"key,omitzero"`
 	Names  []Action `yaml:"names" json:"names,omitempty"`

@@ -17,9 +17,6 @@ func Draft(findings []Finding, kinds map[string]datacopy.Kind) ([]byte, error) {
 	places := map[string][]Finding{}
 	for _, f := range findings {
 		place := f.Store + "\x00" + cmp.Or(f.Key, f.Unit)
-		if f.Star > 0 && kinds[f.Store] != datacopy.Redis {
-			continue // names of objects cannot be masked
-		}
 		places[place] = append(places[place], f)
 	}
 	rules := sequence()
@@ -46,7 +43,8 @@ func draftRule(findings []Finding, kind datacopy.Kind) *yaml.Node {
 		draftValues(rule, slices.DeleteFunc(findings, func(f Finding) bool { return f.Star > 0 }))
 	default:
 		set(rule, "object", scalar(first.Key, ""))
-		draftValues(rule, findings)
+		draftNames(rule, findings)
+		draftValues(rule, slices.DeleteFunc(findings, func(f Finding) bool { return f.Star > 0 }))
 	}
 	return rule
 }

@@ -47,7 +47,7 @@ func (c *copier) accessOf(ctx context.Context, o *object) (string, error) {
 		c.access.special++
 		return "", nil
 	case word != "":
-		c.access.opened, c.access.word = o.key, word
+		c.access.opened, c.access.word = o.targetKey(), word
 	}
 	return word, nil
 }

@@ -32,11 +32,13 @@ type copier struct {
 	journal  datacopy.Journal
 	from, to *bucket
 	names    *datacopy.Names
-	options  options
-	limiter  *datacopy.Limiter
-	retry    datacopy.Retry
-	retries  atomic.Int64
-	workers  int
+	// renames is the mask where it changes names; nil where none does.
+	renames datacopy.NameMask
+	options options
+	limiter *datacopy.Limiter
+	retry   datacopy.Retry
+	retries atomic.Int64
+	workers int
 	// onServer says that the server copies by itself.
 	onServer atomic.Bool
 	buffers  sync.Pool
@@ -74,6 +76,9 @@ func (e *Engine) connect(ctx context.Context, req datacopy.Request, options opti
 	var err error
 	if c.names, err = req.Names(); err != nil {
 		return nil, err
+	}
+	if mask, able := req.Mask.(datacopy.NameMask); able && mask.Renames() {
+		c.renames = mask
 	}
 	if c.from, err = open(ctx, req.From, c.workers); err != nil {
 		return nil, err
@@ -140,7 +145,7 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 		}
 		return c.unmark(ctx)
 	}
-	for _, do := range []func(context.Context) error{c.recognise, c.clearUploads} {
+	for _, do := range []func(context.Context) error{c.recognise, c.clearUploads, c.clearRenamed} {
 		if err := do(ctx); err != nil {
 			return err
 		}
@@ -184,7 +189,7 @@ func position(until string, end bool) string {
 
 // targetListing is nil where nothing of the target matters: it was empty.
 func (c *copier) targetListing(after string) *listing {
-	if c.plan.Mode != datacopy.Incremental && !c.plan.Replace && !c.resumed {
+	if c.plan.Mode != datacopy.Incremental && !c.plan.Replace && !c.resumed || c.renames != nil {
 		return nil
 	}
 	return c.listing(c.to, after)
@@ -206,6 +211,7 @@ func (c *copier) handOut(ctx context.Context, frontier *datacopy.Frontier, todo 
 		if m.source != nil {
 			count++
 			size += m.source.size
+			c.rename(m.source)
 		}
 		if c.due(m) {
 			due = append(due, m)
@@ -299,6 +305,14 @@ func (c *copier) carryOut(ctx context.Context, w work) error {
 			return err
 		}
 		return w.finished()
+	}
+	if due, err := c.dueByName(ctx, w.match); err != nil || !due {
+		if err == nil {
+			c.skipped.Add(1)
+			c.progress(1)
+			err = w.finished()
+		}
+		return err
 	}
 	bring := c.copyLatest
 	if c.options.versions {

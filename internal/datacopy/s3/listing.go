@@ -23,6 +23,8 @@ type object struct {
 	etag     string
 	class    types.StorageClass
 	modified time.Time
+	// renamed is the key in the target where a mask makes another.
+	renamed string
 
 	// version is its ID, "" where versions are not listed.
 	version string

@@ -42,20 +42,31 @@ func (c *copier) copyObject(ctx context.Context, o *object) (etag string, err er
 
 // lookAgain asks the source for an object as it is now.
 func (c *copier) lookAgain(ctx context.Context, o *object) (found bool, err error) {
+	now, err := c.ask(ctx, c.from, o.key)
+	if err != nil || now == nil {
+		return false, err
+	}
+	o.etag, o.size, o.class, o.modified = now.etag, now.size, now.class, now.modified
+	return true, nil
+}
+
+// ask gives an object of a bucket, nil when there is none.
+func (c *copier) ask(ctx context.Context, b *bucket, key string) (*object, error) {
 	var out *s3.HeadObjectOutput
-	err = c.retry.Do(ctx, func(int) (err error) {
-		out, err = c.from.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.from.name, Key: aws.String(c.from.prefix + o.key)})
+	err := c.retry.Do(ctx, func(int) (err error) {
+		out, err = b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)})
 		return err
 	})
-	if notFound(err) {
-		return false, nil
+	switch {
+	case notFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, b.failed(fmt.Sprintf("asking for %q in", key), err)
 	}
-	if err != nil {
-		return false, c.from.failed(fmt.Sprintf("looking again at %q of", o.key), err)
-	}
-	o.etag, o.size = unquote(aws.ToString(out.ETag)), aws.ToInt64(out.ContentLength)
-	o.class, o.modified = types.StorageClass(out.StorageClass), aws.ToTime(out.LastModified)
-	return true, nil
+	return &object{
+		key: key, size: aws.ToInt64(out.ContentLength), etag: unquote(aws.ToString(out.ETag)),
+		class: types.StorageClass(out.StorageClass), modified: aws.ToTime(out.LastModified),
+	}, nil
 }
 
 func (c *copier) bringObject(ctx context.Context, o *object) (etag string, err error) {
@@ -119,7 +130,7 @@ func (c *copier) copyOnServer(ctx context.Context, o *object) (string, error) {
 	if !c.options.tags {
 		header["X-Amz-Tagging-Directive"] = []string{string(types.TaggingDirectiveReplace)}
 	}
-	said, err := c.to.requests.ask(ctx, request{method: http.MethodPut, key: c.to.prefix + o.key, header: header})
+	said, err := c.to.requests.ask(ctx, request{method: http.MethodPut, key: c.toKey(o), header: header})
 	if err != nil {
 		return "", changed(err)
 	}
@@ -207,7 +218,7 @@ func (c *copier) put(ctx context.Context, o *object, p *properties, body io.Read
 	if err != nil {
 		return "", err
 	}
-	answer, err := c.to.requests.send(ctx, request{method: http.MethodPut, key: c.to.prefix + o.key, header: header, body: body, size: size})
+	answer, err := c.to.requests.send(ctx, request{method: http.MethodPut, key: c.toKey(o), header: header, body: body, size: size})
 	if err != nil {
 		return "", err
 	}
@@ -312,7 +323,7 @@ func (c *copier) streamParts(ctx context.Context, o *object) (string, error) {
 		}
 		defer in.Body.Close()
 		out, err := c.to.requests.send(ctx, request{
-			method: http.MethodPut, key: c.to.prefix + o.key, body: in.Body, size: last - first + 1,
+			method: http.MethodPut, key: c.toKey(o), body: in.Body, size: last - first + 1,
 			query: url.Values{"partNumber": {strconv.Itoa(part)}, "uploadId": {aws.ToString(upload.UploadId)}},
 		})
 		if err != nil {
@@ -389,13 +400,13 @@ func (c *copier) beginParts(ctx context.Context, o *object) (*s3.CreateMultipart
 	if err != nil {
 		return nil, err
 	}
-	key := c.to.prefix + o.key
+	key := c.toKey(o)
 	said, err := c.to.requests.ask(ctx, request{method: http.MethodPost, key: key, query: url.Values{"uploads": {""}}, header: header})
 	if err != nil {
 		return nil, err
 	}
 	upload := &s3.CreateMultipartUploadOutput{Bucket: &c.to.name, Key: &key, UploadId: &said.upload}
-	return upload, c.noteUpload(said.upload, o.key)
+	return upload, c.noteUpload(said.upload, key)
 }
 
 // endParts puts an upload that failed away, also when ctx has ended.

@@ -59,6 +59,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 		unit.Masked = []string{"objects that a rule names"}
 	}
 	plan.Units = append(plan.Units, unit)
+	c.warnRenamed(plan)
 	if len(req.Subset) > 0 {
 		plan.Blockers = append(plan.Blockers, "S3 knows no predicates: choose objects by include and exclude")
 	}

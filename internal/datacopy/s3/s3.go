@@ -19,7 +19,8 @@
 //	versions=true        all versions of objects, the oldest first, with the
 //	                     markers of deletions; the target has to keep versions
 //
-// Globs and masks see keys without the prefix.
+// Globs and masks see keys without the prefix. Where a mask changes names, the
+// target is not listed beside the source but asked for each name: renamed.go.
 package s3
 
 import (

@@ -17,7 +17,7 @@ const uploadsUnit = "#uploads"
 // noteUpload puts an upload in parts into the journal, forgetUpload says that
 // it ended.
 func (c *copier) noteUpload(id, key string) error {
-	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id, Note: c.to.prefix + key})
+	return c.journal.Record(datacopy.Entry{Unit: uploadsUnit, Chunk: id, Note: key})
 }
 
 func (c *copier) forgetUpload(id string) error {

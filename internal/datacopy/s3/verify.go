@@ -65,6 +65,9 @@ type verification struct {
 }
 
 func (v *verification) run(ctx context.Context) error {
+	if v.renames != nil {
+		return v.runRenamed(ctx)
+	}
 	return spread(ctx, verifyWorkers, func(ctx context.Context, unclear chan<- match) error {
 		return matches(ctx, v.listing(v.from, ""), v.listing(v.to, ""), func(found []match, _ string, _ bool) error {
 			return v.sort(ctx, found, unclear)
