@@ -84,7 +84,7 @@ func Provisioner(c *command.Context) (*provision.Provisioner, error) {
 	if err != nil {
 		return nil, err
 	}
-	holder, err := holder()
+	holder, err := holder(c)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,12 @@ func Provisioner(c *command.Context) (*provision.Provisioner, error) {
 	}), nil
 }
 
-// holder is USER@HOST, as Terraform calls who has its lock.
-func holder() (string, error) {
+// holder is USER@HOST, as Terraform calls who has its lock; in a pod, whose host
+// has the pod's name, USER is who asked.
+func holder(c *command.Context) (string, error) {
+	if pod := c.Getenv(job.EnvPod); pod != "" {
+		return c.Getenv("USER") + "@" + pod, nil
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return "", fmt.Errorf("finding out this machine's name: %w", err)

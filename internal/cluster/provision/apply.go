@@ -171,9 +171,17 @@ func (w *work) releaseState(ctx context.Context) error {
 	return w.run.Unlock(ctx, locked.ID)
 }
 
-// leftByTheDead compares USER@HOST of both locks.
+// leftByTheDead compares USER@HOST of both locks. In a pod, whose name is its
+// host's and nobody else's, the image says what its user is called.
 func (w *work) leftByTheDead(locked *terraform.StateLocked) bool {
-	return w.lock.previous != nil && locked.Who != "" && strings.HasPrefix(w.lock.previous.Who, locked.Who+" ")
+	dead := w.lock.previous
+	if dead == nil || locked.Who == "" {
+		return false
+	}
+	if dead.Pod != "" {
+		return strings.HasSuffix(locked.Who, "@"+dead.Pod)
+	}
+	return strings.HasPrefix(dead.Who, locked.Who+" ")
 }
 
 // plan makes a new plan and notes it.

@@ -49,6 +49,8 @@ type Holder struct {
 	Alive bool      `json:"alive"`
 	// Why says how that is known.
 	Why string `json:"why"`
+	// Pod that it runs in, if any.
+	Pod string `json:"pod,omitempty"`
 }
 
 // String reads "ann@laptop (pid 7) has been applying since 15:04:05".
@@ -225,7 +227,7 @@ func (p *Provisioner) podOf(ctx context.Context, l *coordinationv1.Lease) (podSt
 }
 
 func described(l *coordinationv1.Lease) Holder {
-	h := Holder{Operation: l.Annotations[annotationOperation]}
+	h := Holder{Operation: l.Annotations[annotationOperation], Pod: l.Annotations[annotationPod]}
 	if l.Spec.HolderIdentity != nil {
 		h.Who = *l.Spec.HolderIdentity
 	}
