@@ -277,14 +277,23 @@ type within struct{ shown progress.Step }
 // Step is part of progress.Reporter.
 func (w within) Step(name string) progress.Step {
 	w.shown.Update("%s", name)
-	return part{w.shown}
+	return part{w.shown, name}
 }
 
 // Note is part of progress.Reporter.
 func (w within) Note(format string, args ...any) { w.shown.Update(format, args...) }
 
 // part is a step of a part: its end is not that of the whole.
-type part struct{ progress.Step }
+type part struct {
+	progress.Step
+	name string
+}
+
+// Count is part of progress.Step. It says what is counted: one after another
+// several parts count the same things.
+func (p part) Count(done, total int64, unit string) {
+	p.Step.Count(done, total, fmt.Sprintf("%s (%s)", unit, p.name))
+}
 
 // Done is part of progress.Step.
 func (part) Done(string, ...any) {}
