@@ -3,11 +3,12 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build tofu demo demo-clusters test test-unit test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu velero demo demo-clusters test test-unit test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
 TOFU       := v1.11.5
+VELERO     := v1.18.0
 
 # Static programs, also where a C compiler is at hand, and one build cache.
 export CGO_ENABLED := 0
@@ -35,6 +36,9 @@ example: build ## Build what the demo needs: the shop, kubectl
 
 tofu: ## Build bin/tofu for clusters by Terraform, where neither terraform nor tofu is there
 	@hack/tofu.sh $(TOFU)
+
+velero: ## Build bin/velero and its plugin, beside which `make bench-transfer` and tests run Landfall
+	@hack/velero.sh $(VELERO)
 
 prerequisites: ## Install the Debian packages that are missing
 	@hack/prerequisites.sh
@@ -88,6 +92,7 @@ bench-data: build ## Data copies against mysqldump, mydumper, MIGRATE, RDB, rclo
 	go run ./bench/data $(ARGS)
 
 bench-transfer: build ## 10,000 objects from cluster to cluster, their parity, against Velero
+	@hack/velero.sh $(VELERO) || echo "without Velero: its published figure is taken"
 	go run ./bench/transfer $(ARGS)
 
 ##### Tidy

@@ -5,7 +5,7 @@
 //     dry runs before, and again when there is nothing to do;
 //   - parity: `landfall parity` of both clusters after it, with its memory;
 //   - velero: Velero's restore of a part of the same objects, in namespaces of
-//     other names. Where Velero cannot be built its published figure is what
+//     other names. Without `make velero` its published figure is what
 //     Landfall is compared with, and the line says so.
 //
 // Run it by `make bench-transfer`.

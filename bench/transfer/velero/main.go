@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,11 +26,15 @@ func main() {
 
 // folder is an object store whose buckets are folders below the path that the
 // backup storage location names in its config.
-type folder struct{ root string }
+type folder struct {
+	root string
+	// url is where a web server serves root; "" for nowhere.
+	url string
+}
 
 // Init is part of velero.ObjectStore.
 func (f *folder) Init(config map[string]string) error {
-	f.root = config["path"]
+	f.root, f.url = config["path"], config["url"]
 	if f.root == "" {
 		return errors.New("reading the config of the backup storage location: path is not set")
 	}
@@ -119,8 +124,11 @@ func (f *folder) DeleteObject(bucket, key string) error {
 	return err
 }
 
-// CreateSignedURL is part of velero.ObjectStore. A folder has no URLs that
-// others could read.
-func (f *folder) CreateSignedURL(string, string, time.Duration) (string, error) {
-	return "", errors.New("signing a URL: a folder serves none")
+// CreateSignedURL is part of velero.ObjectStore. Nothing is signed: whoever
+// reaches the web server reads all.
+func (f *folder) CreateSignedURL(bucket, key string, _ time.Duration) (string, error) {
+	if f.url == "" {
+		return "", errors.New("signing a URL: the config of the backup storage location has no url")
+	}
+	return url.JoinPath(f.url, bucket, key)
 }

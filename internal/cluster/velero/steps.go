@@ -1,12 +1,14 @@
 package velero
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -201,9 +203,10 @@ func ended(phase string) bool {
 	return slices.Contains([]string{completed, "PartiallyFailed", "Failed", "FailedValidation"}, phase)
 }
 
-// follow watches a Backup or Restore to its end.
+// follow watches a Backup or Restore to its end. A Velero that died says nothing:
+// people are told that, and may wait, since one that starts again goes on.
 func follow(ctx context.Context, api dynamic.ResourceInterface, name, items string, step progress.Step) (Progress, error) {
-	p := Progress{Name: name}
+	p, version, news := Progress{Name: name}, "", time.Now()
 	err := wait.PollUntilContextCancel(ctx, look, true, func(ctx context.Context) (bool, error) {
 		u, err := api.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -213,9 +216,15 @@ func follow(ctx context.Context, api dynamic.ResourceInterface, name, items stri
 			return false, nil // a moment without an answer changes nothing: Velero goes on
 		}
 		p = progressOf(*u, items)
-		if p.Total > 0 {
+		if u.GetResourceVersion() != version {
+			version, news = u.GetResourceVersion(), time.Now()
+		}
+		switch since := time.Since(news); {
+		case since > silent:
+			step.Update("%s, and no news of it for %s: does Velero run there?", cmp.Or(p.Phase, "not begun"), since.Round(time.Minute))
+		case p.Total > 0:
 			step.Count(p.Items, p.Total, "items")
-		} else {
+		default:
 			step.Update("%s", p.Phase)
 		}
 		return ended(p.Phase), nil

@@ -33,6 +33,8 @@ const (
 	// looks once a minute.
 	visible = 10 * time.Minute
 	look    = time.Second
+	// silent is after how long without news people are told.
+	silent = 2 * time.Minute
 )
 
 // Velero's kinds that are used.

@@ -1,0 +1,216 @@
+package velero
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/landfall-dev/landfall/internal/cluster/transfer"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/kube/kubetest"
+)
+
+// real is Velero itself, a server for each of two clusters, that share a folder.
+type real struct {
+	*sides
+	binary, store, url string
+}
+
+func newReal(t *testing.T) *real {
+	t.Helper()
+	binary, err := exec.LookPath("velero")
+	if err != nil {
+		t.Skip("needs Velero on PATH: run `make velero`, and add bin to PATH")
+	}
+	r := &real{sides: newSides(t), binary: binary, store: t.TempDir()}
+	files := httptest.NewServer(http.FileServer(http.Dir(r.store)))
+	t.Cleanup(files.Close)
+	r.url = files.URL
+	r.server(r.from, os.Getenv(kubetest.EnvKubeconfig))
+	r.server(r.to, os.Getenv(kubetest.EnvSecondKubeconfig))
+	return r
+}
+
+// server runs Velero for a cluster until the test ends.
+func (r *real) server(c *transfer.Cluster, kubeconfig string) {
+	t := r.t
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), r.binary, "install", "--crds-only", "--kubeconfig", kubeconfig).CombinedOutput(); err != nil {
+		t.Fatalf("installing Velero's kinds: %v: %s", err, out)
+	}
+	logged, err := os.Create(filepath.Join(t.TempDir(), "velero.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(r.binary, "server", "--kubeconfig", kubeconfig, "--namespace", r.namespace, "--plugin-dir", filepath.Join(filepath.Dir(r.binary), "velero-plugins"),
+		"--backup-sync-period", "1s", "--store-validation-frequency", "1s", "--client-qps", "200", "--client-burst", "400", "--metrics-address", free(t), "--profiler-address", free(t))
+	cmd.Stdout, cmd.Stderr = logged, logged
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		_ = logged.Close()
+		if content, _ := os.ReadFile(logged.Name()); t.Failed() {
+			t.Logf("Velero of %s said:\n%s", c.Name, content[max(0, len(content)-4000):])
+		}
+	})
+}
+
+func free(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// place gives a cluster a place for backups, and waits for what Velero says of it.
+func (r *real) place(c *transfer.Cluster, path, phase string) {
+	r.t.Helper()
+	u := kubetest.Object(r.t, fmt.Sprintf(`{apiVersion: velero.io/v1, kind: BackupStorageLocation, metadata: {name: default, namespace: %s},
+		spec: {provider: landfall.dev/folder, default: true, objectStorage: {bucket: backups}, config: {path: %q, url: %q}}}`, r.namespace, path, r.url))
+	if _, err := c.Objects(locations, r.namespace).Create(r.t.Context(), u, metav1.CreateOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+	kubetest.Eventually(r.t, func() string {
+		u, err := c.Objects(locations, r.namespace).Get(context.Background(), "default", metav1.GetOptions{})
+		if err != nil {
+			return err.Error()
+		}
+		if now := text(*u, "status", "phase"); now != phase {
+			return "the place for backups of " + c.Name + " is " + now
+		}
+		return ""
+	})
+}
+
+var kinds = map[string]schema.GroupVersionResource{
+	"Namespace": {Version: "v1", Resource: "namespaces"}, "ConfigMap": {Version: "v1", Resource: "configmaps"},
+	"Secret": {Version: "v1", Resource: "secrets"}, "Service": {Version: "v1", Resource: "services"},
+	"ResourceQuota": {Version: "v1", Resource: "resourcequotas"}, "Deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
+	"CronJob": {Group: "batch", Version: "v1", Resource: "cronjobs"},
+}
+
+// create makes a namespace with objects in a cluster, which goes with the test.
+func (r *real) create(c *transfer.Cluster, namespace, objects string) {
+	r.t.Helper()
+	all := append(kubetest.Objects(r.t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+namespace+"}}"), kubetest.Objects(r.t, objects)...)
+	for _, u := range all {
+		in := namespace
+		if u.GetKind() == "Namespace" {
+			in = ""
+		}
+		if _, err := c.Objects(kinds[u.GetKind()], in).Create(r.t.Context(), u, metav1.CreateOptions{}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.gone(c, namespace)
+}
+
+// gone removes a namespace at the end.
+func (r *real) gone(c *transfer.Cluster, namespace string) {
+	r.t.Cleanup(func() {
+		_ = c.Objects(kinds["Namespace"], "").Delete(context.Background(), namespace, metav1.DeleteOptions{})
+	})
+}
+
+// there tells whether a cluster has an object.
+func (r *real) there(c *transfer.Cluster, kind, namespace, name string) bool {
+	r.t.Helper()
+	_, err := c.Objects(kinds[kind], namespace).Get(r.t.Context(), name, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		r.t.Fatal(err)
+	}
+	return err == nil
+}
+
+const shop = `
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: blue}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: key}, stringData: {key: secret}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 0, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: registry.example/web:1}]}}}}
+---
+{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}, spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: night, image: registry.example/night:1}]}}}}}}
+`
+
+// TestRealVelero carries a namespace from cluster to cluster under another name,
+// and says what Velero says of it: of what was there and differs, and of what the
+// target refused.
+func TestRealVelero(t *testing.T) {
+	r := newReal(t)
+	from, to := kubetest.Name(t), kubetest.Name(t)
+	r.create(r.from, from, shop)
+	r.place(r.from, r.store, "Available")
+	r.place(r.to, r.store, "Available")
+
+	report, err := r.carry(t.Context(), Options{Namespaces: []string{from}, Rename: map[string]string{from: to}, Without: []string{"cronjobs.batch"}})
+	r.gone(r.to, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Backup.Phase != completed || report.Restore.Phase != completed || report.Restore.Items < 4 {
+		t.Errorf("the report is %+v", report)
+	}
+	for _, kind := range []string{"ConfigMap settings", "Secret key", "Service web", "Deployment web"} {
+		if what, name, _ := strings.Cut(kind, " "); !r.there(r.to, what, to, name) {
+			t.Errorf("%s did not arrive", kind)
+		}
+	}
+	if r.there(r.to, "CronJob", to, "nightly") {
+		t.Error("the CronJob arrived, which was left out")
+	}
+
+	// Again, into a namespace that has another ConfigMap of that name, and no room.
+	full := kubetest.Name(t)
+	r.create(r.to, full, `
+{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: green}}
+---
+{apiVersion: v1, kind: ResourceQuota, metadata: {name: full}, spec: {hard: {services: "0"}}}
+`)
+	report, err = r.carry(t.Context(), Options{Namespaces: []string{from}, Rename: map[string]string{from: full}})
+	if fault.ClassOf(err) != fault.Failed || !strings.Contains(err.Error(), "exceeded quota: full") {
+		t.Fatalf("got %v", err)
+	}
+	if report.Restore.Phase != "PartiallyFailed" || report.Restore.Errors == 0 || report.Restore.Warnings == 0 {
+		t.Errorf("the report is %+v", report)
+	}
+	if !slices.ContainsFunc(report.Messages, func(m Message) bool {
+		return m.Severity == Warning && m.Namespace == full && strings.Contains(m.Text, "settings")
+	}) {
+		t.Errorf("no warning is of the ConfigMap that was there: %+v", report.Messages)
+	}
+}
+
+// TestRealVeleroWithoutAPlace: where one side cannot use the place, nothing
+// begins.
+func TestRealVeleroWithoutAPlace(t *testing.T) {
+	r := newReal(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.place(r.from, r.store, "Available")
+	r.place(r.to, filepath.Join(file, "below"), "Unavailable")
+	if _, err := r.carry(t.Context(), Options{}); fault.ClassOf(err) != fault.Refused {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
