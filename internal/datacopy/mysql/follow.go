@@ -217,7 +217,7 @@ func (f *follower) beginTarget(ctx context.Context) error {
 // what beginTarget took away.
 func (f *follower) endTarget(ctx context.Context) error {
 	for u := range f.whole {
-		if err := f.worker.copy(ctx, u, chunk{known: true, only: "1 = 1"}); err != nil {
+		if err := f.worker.copy(ctx, u, &chunk{known: true, only: "1 = 1"}); err != nil {
 			return fmt.Errorf("copying table %s again: %w", u.table.Name, err)
 		}
 	}
@@ -270,7 +270,7 @@ func (f *follower) apply(ctx context.Context) error {
 			if err := f.reconnect(ctx); err != nil {
 				return err
 			}
-			return f.worker.copy(ctx, u, rows)
+			return f.worker.copy(ctx, u, &rows)
 		})
 		if err != nil {
 			return fmt.Errorf("applying changes of table %s: %w", u.table.Name, err)

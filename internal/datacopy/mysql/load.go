@@ -12,7 +12,7 @@ import (
 type loader struct {
 	worker *worker
 	unit   *unit
-	chunk  chunk
+	chunk  *chunk
 	ways   ways
 	// way is that of the rows in the buffer.
 	way way

@@ -107,6 +107,7 @@ func (c *copier) work(ctx context.Context, shot *snapshot) error {
 		if u.splitter, err = newSplitter(u.table, c.rowsPerChunk(u.table), c.journal); err != nil {
 			return err
 		}
+		u.splitter.byReading = c.readsInTurn(u)
 		u.active, u.indexing, u.complete = 0, false, false
 		u.rows.Store(0)
 	}
@@ -122,6 +123,19 @@ func (c *copier) work(ctx context.Context, shot *snapshot) error {
 		})
 	}
 	return group.Wait()
+}
+
+// oneReader is how many workers one that reads keeps busy with loading, with
+// itself.
+const oneReader = 4
+
+// readsInTurn says whether the chunks of a table are read one after the other,
+// while those before are loaded: it saves the source counting along the key for
+// where each ends. Chunks that may be in the target already are looked for by
+// their ends.
+func (c *copier) readsInTurn(u *unit) bool {
+	_, placed := u.table.keyPositions()
+	return placed && !u.table.Exists && c.workers <= oneReader
 }
 
 // next gives the next task, or false when everything is done or ctx ended.

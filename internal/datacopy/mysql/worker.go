@@ -78,6 +78,11 @@ func (w *worker) chunk(ctx context.Context, u *unit) error {
 	if err != nil || !more {
 		return err
 	}
+	defer func() {
+		if c.limit > 0 {
+			u.splitter.abandon()
+		}
+	}()
 	needed, err := w.needed(ctx, u, c)
 	if err != nil || !needed {
 		return err
@@ -90,11 +95,12 @@ func (w *worker) chunk(ctx context.Context, u *unit) error {
 		if err := w.connected(ctx); err != nil {
 			return err
 		}
-		err := w.copy(ctx, u, c)
+		err := w.copy(ctx, u, &c)
 		if err != nil {
 			// Nothing of a half transaction may stay for the next attempt.
 			_ = w.target.Close()
 			w.target = nil
+			c.tried = true
 		}
 		return err
 	})
@@ -169,11 +175,11 @@ func (c *copier) record(u *unit, k chunk, sent, read digest, size int64) error {
 
 // copy reads a chunk, and loads it in one transaction: all of it is there
 // afterwards, or nothing.
-func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
+func (w *worker) copy(ctx context.Context, u *unit, c *chunk) error {
 	lane := w.lane(u)
 	encoder := lane.encoder
 	encoder.begin()
-	l := &loader{worker: w, unit: u, chunk: c, ways: lane.ways, clear: c.known || u.table.Exists}
+	l := &loader{worker: w, unit: u, chunk: c, ways: lane.ways, clear: c.known || c.tried || u.table.Exists}
 	if err := w.read(ctx, u, c, encoder, l); err != nil {
 		return err
 	}
@@ -184,7 +190,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
 		}
 		if there == encoder.sent {
 			u.skip(there.rows)
-			return w.copier.record(u, c, encoder.sent, encoder.source(), l.size)
+			return w.copier.record(u, *c, encoder.sent, encoder.source(), l.size)
 		}
 	}
 	if err := l.finish(ctx); err != nil {
@@ -193,7 +199,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c chunk) error {
 	if l.rows != encoder.sent.rows {
 		return fmt.Errorf("the target took %d of %d rows: keys of others are in the way, or the data do not fit its definition", l.rows, encoder.sent.rows)
 	}
-	if err := w.copier.record(u, c, encoder.sent, encoder.source(), l.size); err != nil {
+	if err := w.copier.record(u, *c, encoder.sent, encoder.source(), l.size); err != nil {
 		return err
 	}
 	u.splitter.resize(w.copier.rowsOf(l.size / max(l.rows, 1)))
@@ -210,7 +216,11 @@ func (u *unit) selectRows(c chunk) string {
 	for _, column := range u.table.stored() {
 		columns = append(columns, column.Expr)
 	}
-	return fmt.Sprintf("SELECT %s FROM %s%s%s", strings.Join(columns, ","), u.table.from(), where(c.condition(u.table), u.table.Where), u.locking)
+	first := ""
+	if c.limit > 0 {
+		first = fmt.Sprintf(" ORDER BY %s LIMIT %d", names(u.table.Key), c.limit)
+	}
+	return fmt.Sprintf("SELECT %s FROM %s%s%s%s", strings.Join(columns, ","), u.table.from(), where(c.condition(u.table), u.table.Where), first, u.locking)
 }
 
 // readAhead is how much is read between looks at the limits.
@@ -218,16 +228,22 @@ const readAhead = 128 << 10
 
 // read brings the rows of a chunk into the worker's buffer, and has parts of
 // it loaded when there are more than expected.
-func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l *loader) error {
-	rows, err := w.source.Query(ctx, u.selectRows(c))
+func (w *worker) read(ctx context.Context, u *unit, c *chunk, encoder *encoder, l *loader) error {
+	rows, err := w.source.Query(ctx, u.selectRows(*c))
 	if err != nil {
 		return fmt.Errorf("reading rows: %w", err)
 	}
 	defer rows.Close()
 	w.buffer = w.buffer[:0]
-	unpaid := 0
+	unpaid, count := 0, int64(0)
+	var last bound
 	for rows.Next() {
 		size := rows.Size
+		if count++; count == c.limit {
+			if last, err = u.table.placeOf(rows.Fields); err != nil {
+				return err
+			}
+		}
 		if err := encoder.prepare(rows.Fields); err != nil {
 			return fmt.Errorf("masking rows: %w", err)
 		}
@@ -243,6 +259,11 @@ func (w *worker) read(ctx context.Context, u *unit, c chunk, encoder *encoder, l
 	}
 	if err := rows.Err(); err != nil {
 		return w.copier.from.explain(fmt.Errorf("reading rows: %w", err))
+	}
+	if c.limit > 0 {
+		if err := u.splitter.end(c, last); err != nil {
+			return err
+		}
 	}
 	return w.copier.limiter.Wait(ctx, unpaid)
 }
