@@ -27,9 +27,9 @@ part() {
 	"$@"
 }
 
-# Tests wait more than they compute: more packages at once than there are cores.
+# Tests wait more than they compute: one package more than there are cores.
 # What debuggers need of the binaries would take a third of linking them.
-go_test() { go test -p "$((2 * $(nproc)))" -ldflags=-w "$@"; }
+go_test() { go test -p "$((1 + $(nproc)))" -ldflags=-w "$@"; }
 
 # The packages whose tests use a cluster.
 with_cluster() {
