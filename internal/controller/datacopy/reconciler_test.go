@@ -139,6 +139,7 @@ func TestTheJobIsGivenWhatItNeeds(t *testing.T) {
 	w := newWorld(t)
 	spec := between("staging", "pr-1")
 	spec.Mask = &v1alpha1.DataMask{Rules: "version: landfall.dev/mask/v1\nrules: []\n"}
+	spec.Follow = true
 	dc := w.copy(spec)
 	if dc.Status.Phase != v1alpha1.DataCopyPending || dc.Status.Job != "c-copy" {
 		t.Errorf("phase %s, Job %s: %s", dc.Status.Phase, dc.Status.Job, dc.Status.Message)
@@ -163,6 +164,9 @@ func TestTheJobIsGivenWhatItNeeds(t *testing.T) {
 				t.Errorf("%s: %v", store.Name, err)
 			}
 		}
+	}
+	if !job.Follow {
+		t.Error("the Job does not know that it is to follow")
 	}
 	kept := &corev1.Secret{}
 	w.get("landfall-mask-key", kept)

@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Suite{
-		Engine: s3.New(), Store: &store{}, Records: 400, Secret: storetest.Secret,
+		Engine: s3.New(), Store: &store{}, Records: 200, Secret: storetest.Secret,
 	})
 }
 
