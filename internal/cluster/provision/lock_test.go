@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 )
 
 func TestWhetherAHolderInAPodIsAlive(t *testing.T) {
@@ -58,5 +60,27 @@ func TestWhetherAHolderInAPodIsAlive(t *testing.T) {
 				t.Error("it does not say why")
 			}
 		})
+	}
+}
+
+func TestWhoseLockOfTheStateIsReleased(t *testing.T) {
+	for name, test := range map[string]struct {
+		previous *Holder
+		locked   string
+		theirs   bool
+	}{
+		"the dead one's":              {&Holder{Who: "ann@laptop (pid 7)"}, "ann@laptop", true},
+		"somebody else's there":       {&Holder{Who: "ann@laptop (pid 7)"}, "bob@laptop", false},
+		"elsewhere":                   {&Holder{Who: "ann@laptop (pid 7)"}, "ann@laptop2", false},
+		"nobody died":                 {nil, "ann@laptop", false},
+		"it does not say whose":       {&Holder{Who: "ann@laptop (pid 7)"}, "", false},
+		"of a pod, under its user":    {&Holder{Who: "ann@terraform-x (pid 1)", Pod: "terraform-x"}, "nonroot@terraform-x", true},
+		"of another pod":              {&Holder{Who: "ann@terraform-x (pid 1)", Pod: "terraform-x"}, "nonroot@terraform-y", false},
+		"of a pod, now on her laptop": {&Holder{Who: "ann@terraform-x (pid 1)", Pod: "terraform-x"}, "ann@laptop", false},
+	} {
+		w := &work{lock: &lease{previous: test.previous}}
+		if got := w.leftByTheDead(&terraform.StateLocked{Who: test.locked}); got != test.theirs {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
