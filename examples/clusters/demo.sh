@@ -61,13 +61,13 @@ haproxy -W -S "$work/master.sock,mode,600" -f "$work/haproxy.cfg" -f "$work/conf
 balancer=$!
 until [ -S "$work/admin.sock" ]; do sleep 0.2; done
 run landfall watchdog configure --backend shop --old "blue=$blue:80" --new "green=$green:80" \
-	--old-name blue --new-name green --check / --check-host shop.example \
+	--old-name blue --new-name green --check /healthz --check-host shop.example \
 	--config "$work/haproxy.cfg" --config "$work/conf.d" --file "$work/conf.d/shop.cfg" \
 	--haproxy "unix://$work/admin.sock" --master "unix://$work/master.sock" --server-state "$work/server-state"
 shop=(-H "Host: shop.example" "http://127.0.0.1:$visit")
 until curl -sf -o /dev/null "${shop[@]}/"; do sleep 0.5; done
 run curl -sf -X POST "${shop[@]}/orders/lamp" -d name=Anna+Sommer -d email=anna@example.net
-landfall load "http://shop.example:$visit" --address 127.0.0.1 --rate 50 --step 0 -o json > "$work/load.json" 2>/dev/null &
+landfall load "http://shop.example:$visit" --address 127.0.0.1 --rate 20 --step 0 -o json > "$work/load.json" 2>/dev/null &
 visitors=$!
 
 chapter "What it would do; then all of it, blue's end included"
