@@ -106,6 +106,9 @@ func copyCronJobs(ctx context.Context, c *command.Context, source, target *trans
 
 func printCarried(c *command.Context, done carried) error {
 	return c.Print(done, func(w io.Writer) error {
+		if done.Velero.Backup.Name == "" {
+			return nil // nothing began, and the error says why
+		}
 		var lines []string
 		for _, m := range done.Velero.Messages {
 			lines = append(lines, fmt.Sprintf("%s: %s", m.Severity, m))
