@@ -3,6 +3,7 @@ package traffic
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,19 +105,26 @@ func TestNothingDelaysAReturn(t *testing.T) {
 
 // stubbornGuard does not listen to its context.
 type stubbornGuard struct {
-	rule  GuardRule
+	rule GuardRule
+
+	mu    sync.Mutex
 	says  Reading
 	delay time.Duration
 }
 
 func (g *stubbornGuard) Rule() GuardRule { return g.rule }
 func (g *stubbornGuard) say(reading Reading, delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.says, g.delay = reading, delay
 }
 
 func (g *stubbornGuard) Read(context.Context, time.Time) Reading {
-	time.Sleep(g.delay)
-	return g.says
+	g.mu.Lock()
+	says, delay := g.says, g.delay
+	g.mu.Unlock()
+	time.Sleep(delay)
+	return says
 }
 
 // TestAReturnInterruptsARaise lets the new side break while a raise hangs in the

@@ -27,7 +27,7 @@ func schemasOf(all map[string]*tfjson.Schema) (map[string]*tfprotov6.Schema, err
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		converted[name] = &tfprotov6.Schema{Version: int64(schema.Version), Block: block} //nolint:gosec // single digits
+		converted[name] = &tfprotov6.Schema{Version: int64(schema.Version), Block: block}
 	}
 	return converted, nil
 }
@@ -51,8 +51,8 @@ func blockOf(block *tfjson.SchemaBlock) (*tfprotov6.SchemaBlock, error) {
 			TypeName: name,
 			Block:    inner,
 			Nesting:  nestings[nested.NestingMode],
-			MinItems: int64(nested.MinItems), //nolint:gosec // a handful
-			MaxItems: int64(nested.MaxItems), //nolint:gosec // a handful
+			MinItems: int64(nested.MinItems),
+			MaxItems: int64(nested.MaxItems),
 		})
 	}
 	return converted, nil
@@ -64,7 +64,7 @@ func attributeOf(name string, attribute *tfjson.SchemaAttribute) (*tfprotov6.Sch
 		return nil, fmt.Errorf("type of %s: %w", name, err)
 	}
 	// The encoding is the same in both libraries, and in the protocol.
-	kind, err := tftypes.ParseJSONType(text) //nolint:staticcheck // there is no other
+	kind, err := tftypes.ParseJSONType(text) //nolint:staticcheck // deprecated, and the only way
 	if err != nil {
 		return nil, fmt.Errorf("type of %s: %w", name, err)
 	}
