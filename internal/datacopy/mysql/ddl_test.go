@@ -103,7 +103,7 @@ func TestCollationsOfAnotherProduct(t *testing.T) {
 		{mysql, old, "utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_ci"},
 		{mysql, old, "utf8mb4_0900_as_cs", "utf8mb4_bin"},
 		{mariadb, mysql, "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci"},
-		{mariadb, mysql, "utf8mb4_uca1400_sv_ai_ci", "utf8mb4_sv_0900_ai_ci"},
+		{mariadb, mysql, "utf8mb4_uca1400_swedish_ai_ci", "utf8mb4_sv_0900_ai_ci"},
 		{mariadb, mysql, "utf8mb4_general_nopad_ci", "utf8mb4_general_ci"},
 		{mariadb, mysql, "utf8mb4_nopad_bin", "utf8mb4_0900_bin"},
 	} {

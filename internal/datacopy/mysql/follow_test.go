@@ -12,7 +12,10 @@ import (
 )
 
 func TestFollowUntilCutover(t *testing.T) {
-	source, target := storetest.MariaDB(t, "--log-bin", "--binlog-format=ROW", "--server-id=1"), storetest.MariaDB(t)
+	followUntilCutover(t, storetest.MariaDB(t, "--log-bin", "--binlog-format=ROW", "--server-id=1"), storetest.MariaDB(t))
+}
+
+func followUntilCutover(t *testing.T, source, target *storetest.Server) {
 	req := filled(t, func() (*storetest.Server, *storetest.Server) { return source, target })
 	writer := connectTo(t, req.From)
 	run(t, writer,

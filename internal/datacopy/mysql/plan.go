@@ -202,6 +202,7 @@ func (p *planner) rewrite(context.Context) error {
 	s := p.detail.Schema
 	for _, t := range s.Tables {
 		t.Make = r.table(t.Create)
+		p.plan.Blockers = append(p.plan.Blockers, r.unfit(t)...)
 		for _, key := range t.Key {
 			if c := t.column(key); c.Collation != "" && r.collation(c.Collation) != "" {
 				t.Whole = true
@@ -322,7 +323,7 @@ func (p *planner) compareIncremental() error {
 			continue
 		}
 		t.Exists = true
-		if differences := compareDefinitions(t.Make, there.Create); len(differences) > 0 {
+		if differences := compareTables(t, there, p.from.mariadb == p.to.mariadb); len(differences) > 0 {
 			p.plan.Blockers = append(p.plan.Blockers, fmt.Sprintf("table %s is defined otherwise in the target (%s): copy it in the full mode, with replace", t.Name, strings.Join(differences, "; ")))
 		}
 	}

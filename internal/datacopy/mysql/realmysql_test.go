@@ -22,6 +22,12 @@ func TestConformanceMariaDBToMySQL(t *testing.T) {
 	conforms(t, anyMariaDB, mysqlThatLoads)
 }
 
+// MySQL writes its binary log by rows unless told otherwise.
+
+func TestFollowMySQL(t *testing.T) { followUntilCutover(t, anyMySQL(t), mysqlThatLoads(t)) }
+
+func TestFollowMySQLToMariaDB(t *testing.T) { followUntilCutover(t, anyMySQL(t), anyMariaDB(t)) }
+
 type starter func(*testing.T) *storetest.Server
 
 func anyMariaDB(t *testing.T) *storetest.Server     { return storetest.MariaDB(t) }

@@ -44,6 +44,7 @@ func (r *rewriter) table(create string) string {
 		return create
 	}
 	d.tail = r.options(d.tail)
+	r.translate(d)
 	return d.bare(func(part) bool { return true })
 }
 
@@ -106,32 +107,50 @@ func (r *rewriter) collation(old string) string {
 // equal and how it is ordered differ as little as possible.
 func standIns(collation string) []string {
 	charset, rest, _ := strings.Cut(collation, "_")
-	sensitive := strings.HasSuffix(rest, "_cs") || strings.HasSuffix(rest, "_bin") || rest == "bin"
-	binary := strings.HasSuffix(rest, "bin")
-	language := ""
-	for _, word := range strings.Split(rest, "_") {
-		if !slices.Contains([]string{"0900", "uca1400", "ai", "as", "ci", "cs", "bin", "nopad", "unicode", "520", "general"}, word) {
-			language = word
-		}
-	}
-	suffix := "ai_ci"
-	if strings.Contains(rest, "as_ci") {
-		suffix = "as_ci"
-	} else if sensitive {
-		suffix = "as_cs"
-	}
-	if binary {
+	if rest == "bin" || strings.HasSuffix(rest, "_bin") {
 		return []string{charset + "_0900_bin", charset + "_nopad_bin", charset + "_bin"}
 	}
-	var list []string
-	if language != "" {
-		list = append(list, charset+"_uca1400_"+language+"_"+suffix, charset+"_"+language+"_0900_"+suffix, charset+"_"+language+"_ci")
+	padded := strings.ReplaceAll(collation, "_nopad", "")
+	list := []string{padded}
+	suffix := "ai_ci"
+	if found := unicodeCollation.FindStringSubmatch(rest); found != nil {
+		language := found[1]
+		suffix = found[3]
+		list = nil
+		if other := languages[strings.Trim(language, "_")]; other != "" {
+			list = append(list, charset+"_uca1400_"+other+"_nopad_"+suffix, charset+"_uca1400_"+other+"_"+suffix, charset+"_"+other+"_ci")
+		}
+		// In these, unlike in those of before, a space at the end counts.
+		list = append(list, charset+"_uca1400_nopad_"+suffix, charset+"_uca1400_"+suffix)
+	} else if found := ucaCollation.FindStringSubmatch(rest); found != nil {
+		suffix = found[3]
+		for code, other := range languages {
+			if other == strings.Trim(found[1], "_") {
+				list = append(list, charset+"_"+code+"_0900_"+suffix)
+			}
+		}
+	} else if strings.HasSuffix(rest, "_cs") {
+		suffix = "as_cs"
 	}
-	list = append(list, strings.ReplaceAll(collation, "_nopad", ""), charset+"_uca1400_"+suffix, charset+"_0900_"+suffix)
-	if sensitive {
+	list = append(list, charset+"_uca1400_"+suffix, charset+"_0900_"+suffix)
+	if suffix == "as_cs" {
 		return append(list, charset+"_bin")
 	}
 	return append(list, charset+"_unicode_520_ci", charset+"_unicode_ci", charset+"_general_ci")
+}
+
+// How MySQL and MariaDB name the collations of newer versions of Unicode: with
+// a language or without, and what counts.
+var (
+	unicodeCollation = regexp.MustCompile(`^([a-z_]+_)?(0900)_([a-z_]+)$`)
+	ucaCollation     = regexp.MustCompile(`^uca1400_([a-z0-9]+_)??(nopad_)?((?:ai|as)_(?:ci|cs))$`)
+)
+
+// languages are MySQL's codes and MariaDB's names.
+var languages = map[string]string{
+	"cs": "czech", "da": "danish", "de_pb": "german2", "eo": "esperanto", "es": "spanish", "es_trad": "spanish2", "et": "estonian",
+	"hr": "croatian", "hu": "hungarian", "is": "icelandic", "la": "roman", "lt": "lithuanian", "lv": "latvian", "pl": "polish",
+	"ro": "romanian", "sk": "slovak", "sl": "slovenian", "sv": "swedish", "tr": "turkish", "vi": "vietnamese",
 }
 
 // foreignOptions are table options that the other product refuses, and those

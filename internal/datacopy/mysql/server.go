@@ -30,6 +30,8 @@ type server struct {
 	// collations are those that the server knows.
 	collations map[string]bool
 	readOnly   bool
+	// requiresKey says that the server makes no table without a primary key.
+	requiresKey bool
 	// binlogFormat is STATEMENT, ROW or MIXED.
 	binlogFormat string
 }
@@ -140,6 +142,13 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 	s.maxPacket, _ = strconv.ParseInt(row[2].Value, 10, 64)
 	s.readOnly = row[3].Value != "0"
 	s.binlogFormat = row[4].Value
+	if s.addsKeys() {
+		rows, err := conn.All(ctx, "SELECT @@sql_require_primary_key")
+		if err != nil {
+			return fmt.Errorf("asking the %s %s what it is: %w", s.side, s.address, err)
+		}
+		s.requiresKey = rows[0][0].Value == "1"
+	}
 	s.arrays = conn.Arrays() && s.binlogFormat != "STATEMENT" // which arrays cannot be logged as
 	if s.mariadb && !s.atLeast(10, 4, 0) || !s.mariadb && !s.atLeast(5, 7, 0) {
 		return fault.New(fault.Refused, "", "copying data: the %s %s is too old (%s); MariaDB 10.4, MySQL 5.7 or newer is needed", s.side, s.address, row[0])
@@ -154,6 +163,10 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 	}
 	return nil
 }
+
+// addsKeys says that the server may give tables without a primary key one that
+// nobody sees.
+func (s *server) addsKeys() bool { return !s.mariadb && s.atLeast(8, 0, 30) }
 
 // collationsQuery: since 10.10 MariaDB's collations that fit several character
 // sets have a full name for each of them.

@@ -16,6 +16,9 @@ func (c *copier) prepare(ctx context.Context, conn *wire.Conn) error {
 	if _, err := conn.Exec(ctx, "SET NAMES utf8mb4"); err != nil {
 		return err
 	}
+	if err := c.addNoKeys(ctx, conn); err != nil {
+		return err
+	}
 	if err := c.setMarker(ctx, conn); err != nil {
 		return err
 	}
@@ -38,6 +41,19 @@ func (c *copier) prepare(ctx context.Context, conn *wire.Conn) error {
 		}
 	}
 	return nil
+}
+
+// addNoKeys has the server make tables as they are defined, without a primary
+// key of its own. A user may lack the right; then verifying shows the key.
+func (c *copier) addNoKeys(ctx context.Context, conn *wire.Conn) error {
+	if !c.to.addsKeys() || c.to.requiresKey {
+		return nil
+	}
+	_, err := conn.Exec(ctx, "SET SESSION sql_generate_invisible_primary_key = 0")
+	if wire.Code(err) != 0 {
+		return nil
+	}
+	return err
 }
 
 // setMarker says in the target which copy is under way. A copy that goes on

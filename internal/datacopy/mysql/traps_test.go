@@ -15,8 +15,8 @@ import (
 // traps are what copies by other tools lose or stumble over.
 var traps = []string{
 	"ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_german1_ci",
-	"CREATE TABLE generated (id INT PRIMARY KEY, a INT, twice INT AS (a * 2) STORED, thrice INT AS (a * 3) VIRTUAL, hidden INT INVISIBLE DEFAULT 7, KEY twice (twice))",
-	"INSERT INTO generated (id, a, hidden) VALUES (1, 5, 9), (2, NULL, 8)",
+	"CREATE TABLE computed (id INT PRIMARY KEY, a INT, twice INT AS (a * 2) STORED, thrice INT AS (a * 3) VIRTUAL, hidden INT INVISIBLE DEFAULT 7, KEY twice (twice))",
+	"INSERT INTO computed (id, a, hidden) VALUES (1, 5, 9), (2, NULL, 8)",
 	"CREATE TABLE floats (id INT PRIMARY KEY, f FLOAT, d DOUBLE, f72 FLOAT(7,2), n DECIMAL(65,30), t VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT 'é')",
 	"INSERT INTO floats (id, f, d, f72, n) VALUES (1, 0.1, 0.1, 1234.57, 1), (2, 16777217, 1e300, 0.01, 12345678901234567890.123456789012345678901234567890), (3, 1.17549e-38, -4.9e-324, -0.5, NULL), (4, 3.40282e38, 1.7976931348623157e308, 99999.99, 0), (5, -0.0, -0.0, 0, 0)",
 	"INSERT INTO floats (id, f, d, f72, n) SELECT seq + 10, 1 / seq, 1 / seq, seq / 7, seq / 7 FROM seq_1_to_500",
@@ -135,7 +135,7 @@ func compareServers(t *testing.T, from, to string) {
 		"SELECT b + 0, one + 0, e + 0, e, s + 0 FROM bits ORDER BY b",
 		"SELECT HEX(id), HEX(v), CRC32(b), LENGTH(b), HEX(t) FROM binaries ORDER BY id",
 		"SELECT HEX(id), HEX(u8), HEX(u3), HEX(u16), HEX(s), HEX(g) FROM charsets ORDER BY id",
-		"SELECT id, a, twice, thrice, hidden FROM generated ORDER BY id",
+		"SELECT id, a, twice, thrice, hidden FROM computed ORDER BY id",
 		"SELECT id, ST_AsText(p), ST_AsText(g), ST_SRID(g) FROM shapes ORDER BY id",
 		"SELECT id, j, CRC32(t) FROM texts ORDER BY id",
 		"SELECT * FROM addresses ORDER BY id",

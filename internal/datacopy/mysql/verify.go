@@ -290,8 +290,9 @@ func (v *verifier) compareSchema(target *schema) datacopy.UnitReport {
 			continue
 		}
 		report.TargetCount++
-		differences := compareDefinitions(t.Make, there.Create)
-		if !alike {
+		sameProduct := v.from.mariadb == v.to.mariadb
+		differences := compareTables(t, there, sameProduct)
+		if sameProduct && !alike {
 			differences = slices.DeleteFunc(differences, func(d string) bool { return strings.HasSuffix(d, " differs") })
 		}
 		for _, d := range differences {

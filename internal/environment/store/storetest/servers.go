@@ -70,6 +70,7 @@ func StartMySQL(t *testing.T, options ...string) *Server {
 	common := []string{
 		"--no-defaults", "--user=root", "--datadir=" + data, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
 		"--character-sets-dir=" + filepath.Join(root, "usr/share/mysql/charsets"), "--innodb-buffer-pool-size=32M", "--secure-file-priv=NULL",
+		"--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", // a test need not survive the machine
 	}
 	initialize := debian.Command(root, "usr/sbin/mysqld", append(common, "--initialize-insecure", "--init-file="+account)...)
 	if out, err := initialize.CombinedOutput(); err != nil {
