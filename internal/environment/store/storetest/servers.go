@@ -36,6 +36,7 @@ func StartMariaDB(t *testing.T, options ...string) *Server {
 	common := []string{
 		"--no-defaults", "--user=root", "--datadir=" + dir, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
 		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+		"--tmpdir=" + t.TempDir(), // a server that starts removes others' temporary tables
 	}
 	bootstrap := debian.Command(root, "usr/sbin/mariadbd", append(common, "--bootstrap")...)
 	bootstrap.Stdin = strings.NewReader(systemTables(t, root) + fmt.Sprintf(
@@ -69,7 +70,7 @@ func StartMySQL(t *testing.T, options ...string) *Server {
 	}
 	common := []string{
 		"--no-defaults", "--user=root", "--datadir=" + data, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
-		"--character-sets-dir=" + filepath.Join(root, "usr/share/mysql/charsets"), "--innodb-buffer-pool-size=32M", "--secure-file-priv=NULL",
+		"--character-sets-dir=" + filepath.Join(root, "usr/share/mysql/charsets"), "--innodb-buffer-pool-size=32M", "--secure-file-priv=NULL", "--tmpdir=" + t.TempDir(),
 		"--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", // a test need not survive the machine
 	}
 	initialize := debian.Command(root, "usr/sbin/mysqld", append(common, "--initialize-insecure", "--init-file="+account)...)
