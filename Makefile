@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build tofu velero demo demo-clusters test test-unit test-mysql test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu velero demo demo-clusters test test-unit test-mysql test-aws test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -53,6 +53,9 @@ test-unit: ## What needs no cluster and no root
 
 test-mysql: prerequisites ## Data copies with MySQL on either side, from Debian's unstable release
 	LANDFALL_TEST_MYSQL=1 go test -count=1 -timeout 20m -run MySQL ./internal/datacopy/mysql
+
+test-aws: ## Routers and hostnames of AWS against moto, an emulator, the long way
+	LANDFALL_TEST_AWS=1 go test -count=1 -run Emulator ./internal/traffic/... ./internal/cluster/hostname/...
 
 test-e2e: build example ## The whole system on a local cluster
 	@hack/test.sh e2e
