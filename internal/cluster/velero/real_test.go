@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,6 +69,14 @@ func (r *real) server(c *transfer.Cluster, kubeconfig string) {
 			t.Logf("Velero of %s said:\n%s", c.Name, content[max(0, len(content)-4000):])
 		}
 	})
+}
+
+// soon is when a Velero that said nothing is taken for dead.
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func free(t *testing.T) string {
@@ -162,7 +171,7 @@ func TestRealVelero(t *testing.T) {
 	r.place(r.from, r.store, "Available")
 	r.place(r.to, r.store, "Available")
 
-	report, err := r.carry(t.Context(), Options{Namespaces: []string{from}, Rename: map[string]string{from: to}, Without: []string{"cronjobs.batch"}})
+	report, err := r.carry(soon(t), Options{Namespaces: []string{from}, Rename: map[string]string{from: to}, Without: []string{"cronjobs.batch"}})
 	r.gone(r.to, to)
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +195,7 @@ func TestRealVelero(t *testing.T) {
 ---
 {apiVersion: v1, kind: ResourceQuota, metadata: {name: full}, spec: {hard: {services: "0"}}}
 `)
-	report, err = r.carry(t.Context(), Options{Namespaces: []string{from}, Rename: map[string]string{from: full}})
+	report, err = r.carry(soon(t), Options{Namespaces: []string{from}, Rename: map[string]string{from: full}})
 	if fault.ClassOf(err) != fault.Failed || !strings.Contains(err.Error(), "exceeded quota: full") {
 		t.Fatalf("got %v", err)
 	}
@@ -210,7 +219,7 @@ func TestRealVeleroWithoutAPlace(t *testing.T) {
 	}
 	r.place(r.from, r.store, "Available")
 	r.place(r.to, filepath.Join(file, "below"), "Unavailable")
-	if _, err := r.carry(t.Context(), Options{}); fault.ClassOf(err) != fault.Refused {
+	if _, err := r.carry(soon(t), Options{}); fault.ClassOf(err) != fault.Refused {
 		t.Errorf("got %v, want a refusal", err)
 	}
 }
