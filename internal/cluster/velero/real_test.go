@@ -16,6 +16,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
@@ -51,6 +52,8 @@ func (r *real) server(c *transfer.Cluster, kubeconfig string) {
 	if out, err := exec.CommandContext(t.Context(), r.binary, "install", "--crds-only", "--kubeconfig", kubeconfig).CombinedOutput(); err != nil {
 		t.Fatalf("installing Velero's kinds: %v: %s", err, out)
 	}
+	// Velero looks at its own Deployment while it restores.
+	r.object(c, r.namespace, kubetest.Object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: velero}, spec: {replicas: 0, selector: {matchLabels: {app: velero}}, template: {metadata: {labels: {app: velero}}, spec: {containers: [{name: velero, image: registry.example/velero:1}]}}}}"))
 	logged, err := os.Create(filepath.Join(t.TempDir(), "velero.log"))
 	if err != nil {
 		t.Fatal(err)
@@ -125,11 +128,16 @@ func (r *real) create(c *transfer.Cluster, namespace, objects string) {
 		if u.GetKind() == "Namespace" {
 			in = ""
 		}
-		if _, err := c.Objects(kinds[u.GetKind()], in).Create(r.t.Context(), u, metav1.CreateOptions{}); err != nil {
-			r.t.Fatal(err)
-		}
+		r.object(c, in, u)
 	}
 	r.gone(c, namespace)
+}
+
+func (r *real) object(c *transfer.Cluster, namespace string, u *unstructured.Unstructured) {
+	r.t.Helper()
+	if _, err := c.Objects(kinds[u.GetKind()], namespace).Create(r.t.Context(), u, metav1.CreateOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // gone removes a namespace at the end.
