@@ -11,13 +11,12 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/preflight"
-	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 )
 
 type preflightFlags struct {
-	selection    transfer.Selection
-	rename, skip []string
-	evidence     string
+	scope    Scope
+	skip     []string
+	evidence string
 }
 
 func newPreflight(c *command.Context) *cobra.Command {
@@ -46,9 +45,7 @@ out, which is then listed as unknown.
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVarP(&flags.selection.Namespaces, "namespace", "n", nil, "only what is in these `namespaces` of FROM (repeatable); by default everything but the system's")
-	f.StringVarP(&flags.selection.Labels, "selector", "l", "", "only what these `labels` select, with the namespaces and definitions it needs")
-	f.StringSliceVar(&flags.rename, "rename", nil, "`OLD=NEW`: another name for a namespace (repeatable)")
+	flags.scope.AddFlags(f)
 	f.StringSliceVar(&flags.skip, "skip", nil, "`checks` that are not made (repeatable)")
 	f.StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
 	names, _ := preflight.Checks()
@@ -67,7 +64,7 @@ func listChecks() string {
 }
 
 func look(ctx context.Context, c *command.Context, from, to string, flags preflightFlags) error {
-	rename, err := command.Pairs("rename", flags.rename)
+	rename, err := flags.scope.Renamed()
 	if err != nil {
 		return err
 	}
@@ -75,7 +72,7 @@ func look(ctx context.Context, c *command.Context, from, to string, flags prefli
 	if err != nil {
 		return err
 	}
-	options := preflight.Options{Selection: flags.selection, Rename: rename, Skip: flags.skip}
+	options := preflight.Options{Selection: flags.scope.Selection, Rename: rename, Skip: flags.skip}
 	report, err := preflight.Look(ctx, source, target, options, c.Progress())
 	if err != nil {
 		return command.Explain(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -75,6 +76,23 @@ func contextConfig(c *command.Context, name string) (*rest.Config, error) {
 	config.WarningHandler = rest.NoWarnings{}
 	return config, nil
 }
+
+// Scope is what of FROM a command is about, and how its namespaces are named in
+// TO.
+type Scope struct {
+	transfer.Selection
+	rename []string
+}
+
+// AddFlags lets users choose it.
+func (s *Scope) AddFlags(flags *pflag.FlagSet) {
+	flags.StringSliceVarP(&s.Namespaces, "namespace", "n", nil, "only what is in these `namespaces` of FROM (repeatable); by default everything but the system's")
+	flags.StringVarP(&s.Labels, "selector", "l", "", "only what these `labels` select, with the namespaces and definitions it needs")
+	flags.StringSliceVar(&s.rename, "rename", nil, "`OLD=NEW`: another name for a namespace in TO (repeatable)")
+}
+
+// Renamed are the names in TO by those in FROM, where they differ.
+func (s *Scope) Renamed() (map[string]string, error) { return command.Pairs("rename", s.rename) }
 
 // CompleteSides completes up to n arguments by clusters and contexts.
 func CompleteSides(c *command.Context, n int) cobra.CompletionFunc {

@@ -16,8 +16,7 @@ import (
 )
 
 type transferFlags struct {
-	selection      transfer.Selection
-	rename         []string
+	scope          Scope
 	keepCronJobs   bool
 	keepFinalizers []string
 	execution      transfer.Execution
@@ -58,9 +57,7 @@ there under these names, or a kind is missing.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVarP(&flags.selection.Namespaces, "namespace", "n", nil, "only what is in these `namespaces` of FROM (repeatable); by default everything but the system's")
-	f.StringVarP(&flags.selection.Labels, "selector", "l", "", "only what these `labels` select, with the namespaces and definitions it needs")
-	f.StringSliceVar(&flags.rename, "rename", nil, "`OLD=NEW`: another name for a namespace (repeatable); what speaks of it follows")
+	flags.scope.AddFlags(f)
 	f.BoolVar(&flags.keepCronJobs, "keep-cron-jobs", false, "let CronJobs run in TO, too")
 	f.StringSliceVar(&flags.keepFinalizers, "keep-finalizer", nil, "`finalizers` that TO has controllers for; others are left out")
 	f.BoolVar(&flags.execution.Replace, "replace", false, "overwrite what is there under the same names and differs")
@@ -78,7 +75,7 @@ type transferred struct {
 }
 
 func transferObjects(ctx context.Context, c *command.Context, from, to string, flags transferFlags) error {
-	names, err := command.Pairs("rename", flags.rename)
+	names, err := flags.scope.Renamed()
 	if err != nil {
 		return err
 	}
@@ -93,7 +90,7 @@ func transferObjects(ctx context.Context, c *command.Context, from, to string, f
 	case by:
 		return carry(ctx, c, source, target, options, flags)
 	}
-	plan, err := transfer.Make(ctx, source, target, flags.selection, options, c.Progress())
+	plan, err := transfer.Make(ctx, source, target, flags.scope.Selection, options, c.Progress())
 	if err != nil {
 		return command.Explain(err)
 	}

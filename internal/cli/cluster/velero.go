@@ -47,12 +47,12 @@ type carried struct {
 // carry has Velero carry everything but CronJobs, which it would let run on both
 // sides: these are copied after it.
 func carry(ctx context.Context, c *command.Context, source, target *transfer.Cluster, o transfer.Options, flags transferFlags) error {
-	options := velero.Options{Namespaces: flags.selection.Namespaces, Rename: o.Namespaces, Without: []string{"cronjobs.batch"}, Update: flags.execution.Replace, Clock: c.Clock}
+	options := velero.Options{Namespaces: flags.scope.Namespaces, Rename: o.Namespaces, Without: []string{"cronjobs.batch"}, Update: flags.execution.Replace, Clock: c.Clock}
 	var err error
-	if options.Labels, err = labels.ConvertSelectorToLabelsMap(flags.selection.Labels); err != nil {
-		return fault.New(fault.Invalid, "Write --selector NAME=VALUE,…, or add --velero never.", "reading --selector %q: Velero takes nothing but NAME=VALUE: %w", flags.selection.Labels, err)
+	if options.Labels, err = labels.ConvertSelectorToLabelsMap(flags.scope.Labels); err != nil {
+		return fault.New(fault.Invalid, "Write --selector NAME=VALUE,…, or add --velero never.", "reading --selector %q: Velero takes nothing but NAME=VALUE: %w", flags.scope.Labels, err)
 	}
-	what := fmt.Sprintf("%s from cluster %s to %s by Velero, volumes included", meant(flags.selection), source.Name, target.Name)
+	what := fmt.Sprintf("%s from cluster %s to %s by Velero, volumes included", meant(flags.scope.Selection), source.Name, target.Name)
 	if flags.execution.DryRun {
 		return c.Print(carried{DryRun: true}, func(w io.Writer) error {
 			_, err := fmt.Fprintf(w, "would carry %s; --velero never copies through the APIs, and lets the target check each object\n", what)
@@ -89,7 +89,7 @@ func meant(s transfer.Selection) string {
 }
 
 func copyCronJobs(ctx context.Context, c *command.Context, source, target *transfer.Cluster, o transfer.Options, flags transferFlags) (*transferred, error) {
-	selection := flags.selection
+	selection := flags.scope.Selection
 	selection.Skip = func(u *unstructured.Unstructured) string {
 		if u.GetKind() != "CronJob" {
 			return "is carried by Velero"

@@ -20,9 +20,7 @@ import (
 )
 
 type flags struct {
-	namespaces  []string
-	selector    string
-	rename      []string
+	scope       cluster.Scope
 	ignore      string
 	showIgnored bool
 	evidence    string
@@ -59,9 +57,7 @@ Exit code 0: equal · 1: different · 3: unknown.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), c, args[0], args[1]) },
 	}
 	set := cmd.Flags()
-	set.StringSliceVarP(&f.namespaces, "namespace", "n", nil, "only what is in these `namespaces` of FROM (repeatable); by default everything but the system's")
-	set.StringVarP(&f.selector, "selector", "l", "", "only what these `labels` select")
-	set.StringSliceVar(&f.rename, "rename", nil, "`OLD=NEW`: the name of a namespace in TO (repeatable)")
+	f.scope.AddFlags(set)
 	set.StringVar(&f.ignore, "ignore", "", "`file` of rules that say which differences are meant")
 	set.BoolVar(&f.showIgnored, "show-ignored", false, "show also what does not count, and why")
 	set.StringVar(&f.evidence, "evidence", "", "write the evidence to this `file`: a page, .json or .md")
@@ -105,11 +101,11 @@ func (f *flags) run(ctx context.Context, c *command.Context, from, to string) er
 
 // options puts the flags into the comparison's form.
 func (f *flags) options() (parity.Options, error) {
-	rename, err := command.Pairs("rename", f.rename)
+	rename, err := f.scope.Renamed()
 	if err != nil {
 		return parity.Options{}, err
 	}
-	options := parity.Options{Namespaces: f.namespaces, Labels: f.selector, Rename: rename}
+	options := parity.Options{Namespaces: f.scope.Namespaces, Labels: f.scope.Labels, Rename: rename}
 	if f.ignore == "" {
 		return options, nil
 	}

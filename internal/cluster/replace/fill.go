@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -259,16 +259,7 @@ func (x *run) send(ctx context.Context, env *v1alpha1.Environment, cluster strin
 
 // poll waits until done; errors end it.
 func (x *run) poll(ctx context.Context, done func() (bool, error)) error {
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(x.Every):
-		}
-	}
+	return wait.PollUntilContextCancel(ctx, x.Every, true, func(context.Context) (bool, error) { return done() })
 }
 
 // within shows the steps of a part in one step of the whole.

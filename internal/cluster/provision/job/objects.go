@@ -47,7 +47,7 @@ const (
 	containerName = "terraform"
 	requestFolder = "/etc/landfall"
 	programFolder = "/landfall"
-	workFolder    = "/work"
+	workFolder    = "/workspace"
 	// nobody is who runs in the pod.
 	nobody = 65532
 	// attempts of the pod; each goes on where the last one was killed.
