@@ -92,7 +92,7 @@ func (c *crowd) start(ctx context.Context, o options) (err error) {
 	if err := c.startProxy(); err != nil {
 		return err
 	}
-	if c.Cluster, err = cluster.Start(ctx, cluster.Options{Name: "bench-migration", Landfall: o.landfall}); err != nil {
+	if c.Cluster, err = cluster.Start(ctx, "bench-migration", cluster.Options{Landfall: o.landfall}); err != nil {
 		return err
 	}
 	checks := `{"version": "landfall.dev/checks/v1", "url": "http://site.example", "checks": [{"name": "alive", "request": "GET /"}]}`
