@@ -63,11 +63,3 @@ func ShortVersion(version string) string {
 func Number(release string) string {
 	return release[strings.LastIndex(release, "-")+1:]
 }
-
-// Count is n things in words: "1 difference", "2 differences".
-func Count(n int32, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}

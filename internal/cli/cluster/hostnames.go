@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -92,7 +93,7 @@ func (o hostnamesOutcome) carry(ctx context.Context, c *command.Context, open ho
 		case err != nil:
 			failed[plan.ZoneID] = err
 		case done > 0 && !c.Output.Machine():
-			fmt.Fprintf(c.Out, "zone %s: %s changed\n", plan.Zone, ask.Count(int32(done), "hostname"))
+			fmt.Fprintf(c.Out, "zone %s: %s changed\n", plan.Zone, english.Plural(done, "hostname", ""))
 		}
 	}
 }
@@ -106,7 +107,7 @@ func (o hostnamesOutcome) verdict(name string, failed map[string]error) error {
 		}
 		return errors.Join(errs...)
 	}
-	refused := int32(0)
+	refused := 0
 	for _, plan := range o.Plans {
 		for _, r := range plan.Refused {
 			if !r.Waiting {
@@ -115,7 +116,7 @@ func (o hostnamesOutcome) verdict(name string, failed map[string]error) error {
 		}
 	}
 	if refused > 0 {
-		return fault.New(fault.NotHolding, "Each says above what would help.", "keeping the hostnames of cluster %s: %s refused", name, ask.Count(refused, "hostname"))
+		return fault.New(fault.NotHolding, "Each says above what would help.", "keeping the hostnames of cluster %s: %s refused", name, english.Plural(refused, "hostname", ""))
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/landfall-dev/landfall/internal/cli/ask"
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -253,4 +253,4 @@ func outcome(ctx context.Context, plan *transfer.Plan, result *transfer.Result, 
 	return fmt.Sprintf("%s written to cluster %s", objectsIn(result.Done()), plan.To)
 }
 
-func objectsIn(n int) string { return ask.Count(int32(n), "object") }
+func objectsIn(n int) string { return english.Plural(n, "object", "") }

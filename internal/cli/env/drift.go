@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -63,7 +64,7 @@ func verdict(name string, d *v1alpha1.Drift) error {
 	case v1alpha1.DriftClean:
 		return nil
 	case v1alpha1.DriftDrifted:
-		return fault.New(fault.NotHolding, "`landfall env drift "+name+" --heal` puts it back.", "%s has drifted: %s", name, ask.Count(d.Total, "difference"))
+		return fault.New(fault.NotHolding, "`landfall env drift "+name+" --heal` puts it back.", "%s has drifted: %s", name, english.Plural(int(d.Total), "difference", ""))
 	}
 	return fault.New(fault.Failed, "`landfall env get "+name+"` shows the environment.", "whether %s has drifted is unknown: %s", name, d.Reason)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -122,7 +123,7 @@ func figures(s release.Stats) string {
 		restore = "time to restore " + s.TimeToRestore.Round(time.Second).String()
 	}
 	return fmt.Sprintf("%s, %.1f a day · change failure rate %.0f %% (%d) · %s",
-		ask.Count(int32(s.Deployments), "deployment"), s.PerDay, 100*s.ChangeFailureRate, s.Failed, restore)
+		english.Plural(s.Deployments, "deployment", ""), s.PerDay, 100*s.ChangeFailureRate, s.Failed, restore)
 }
 
 func one(ctx context.Context, c *command.Context, name, number string) error {

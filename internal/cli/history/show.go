@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
-	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/follow"
 )
@@ -52,7 +52,7 @@ func proof(d *v1alpha1.Drift) string {
 	case d.State == v1alpha1.DriftUnknown:
 		return "unknown: " + d.Reason
 	}
-	return fmt.Sprintf("%s (%s)", d.State, ask.Count(d.Total, "difference"))
+	return fmt.Sprintf("%s (%s)", d.State, english.Plural(int(d.Total), "difference", ""))
 }
 
 func components(w io.Writer, r *v1alpha1.Release) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
@@ -118,7 +119,7 @@ func proof(c *command.Context, name string, target *v1alpha1.Release, result fol
 	case found == nil || found.State == v1alpha1.DriftUnknown:
 		return fault.New(fault.Failed, "`landfall env drift "+name+"` compares again.", "rolling back %s: done, but not proven", name)
 	case found.State == v1alpha1.DriftDrifted:
-		return fault.New(fault.NotHolding, "`landfall env drift "+name+"` shows the differences.", "rolling back %s: %s left", name, ask.Count(found.Total, "difference"))
+		return fault.New(fault.NotHolding, "`landfall env drift "+name+"` shows the differences.", "rolling back %s: %s left", name, english.Plural(int(found.Total), "difference", ""))
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func sentence(d *v1alpha1.Drift) string {
 	case d.State == v1alpha1.DriftClean:
 		return "compared with the cluster: no difference"
 	case d.State == v1alpha1.DriftDrifted:
-		return "compared with the cluster: " + ask.Count(d.Total, "difference")
+		return "compared with the cluster: " + english.Plural(int(d.Total), "difference", "")
 	}
 	return "unknown: " + d.Reason
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
+
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -149,7 +151,7 @@ func (c *comparison) read(ctx context.Context, reporter progress.Reporter) error
 		step.Fail(err)
 		return err
 	}
-	step.Done("%d objects read", c.seen)
+	step.Done("%s read", english.Plural(int(c.seen), "object", ""))
 	return nil
 }
 

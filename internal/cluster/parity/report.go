@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -152,7 +153,7 @@ func Word(a result.Answer) string {
 func (r *Report) Summary() string {
 	sum := r.Count()
 	if r.Answer == result.Holds {
-		return fmt.Sprintf("%s and %s are equal", counted(sum.Equal+sum.Ignored, "object"), counted(len(r.Workloads), "workload"))
+		return fmt.Sprintf("%s and %s are equal", english.Plural(sum.Equal+sum.Ignored, "object", ""), english.Plural(len(r.Workloads), "workload", ""))
 	}
 	return result.Amounts(
 		result.Amount{N: sum.Different, One: "object differs", More: "objects differ"},
@@ -165,13 +166,6 @@ func (r *Report) Summary() string {
 		result.Amount{N: r.checks(result.Unknown), One: "check is unknown", More: "checks are unknown"},
 		result.Amount{N: len(r.Unknown), One: "part could not be read", More: "parts could not be read"},
 	)
-}
-
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // First names the worst findings, n at most, each in a clause.

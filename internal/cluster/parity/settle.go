@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
@@ -137,7 +139,7 @@ func (c *comparison) askTarget(ctx context.Context, reporter progress.Reporter) 
 		step.Fail(err)
 		return err
 	}
-	step.Done("%d objects", len(keys))
+	step.Done("%s", english.Plural(len(keys), "object", ""))
 	return nil
 }
 

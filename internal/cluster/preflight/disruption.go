@@ -3,6 +3,7 @@ package preflight
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -44,7 +45,7 @@ func allowsNone(b *policyv1.PodDisruptionBudget, wl *workload) string {
 	case b.Spec.MinAvailable != nil:
 		n, err := intstr.GetScaledValueFromIntOrPercent(b.Spec.MinAvailable, wl.replicas, true)
 		if err == nil && n >= wl.replicas {
-			return fmt.Sprintf("minAvailable %s of %s", b.Spec.MinAvailable.String(), plural(wl.replicas, "replica"))
+			return fmt.Sprintf("minAvailable %s of %s", b.Spec.MinAvailable.String(), english.Plural(wl.replicas, "replica", ""))
 		}
 	}
 	return ""

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/progress"
 )
@@ -23,14 +24,14 @@ func read(ctx context.Context, from, to *transfer.Cluster, o Options, reporter p
 	}{
 		{"reading what " + to.Name + " is like", func() (string, error) {
 			err := w.to.read(ctx, to, append(slices.Clone(infrastructure), inhabitants...))
-			return plural(len(w.to.nodes), "node"), err
+			return english.Plural(len(w.to.nodes), "node", ""), err
 		}},
 		{"reading what comes from " + from.Name, func() (string, error) {
 			if err := w.from.read(ctx, from, infrastructure); err != nil {
 				return "", err
 			}
 			err := w.in.read(ctx, from, w, o)
-			return plural(w.in.count, "object"), err
+			return english.Plural(w.in.count, "object", ""), err
 		}},
 		{"asking registries for images", func() (string, error) {
 			if slices.Contains(o.Skip, "images") && slices.Contains(o.Skip, "architecture") {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/authn/kubernetes"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -60,7 +61,7 @@ func (w *world) askRegistries(ctx context.Context) (string, error) {
 			there++
 		}
 	}
-	return fmt.Sprintf("%d of %s found", there, plural(len(wanted), "image")), ctx.Err()
+	return fmt.Sprintf("%d of %s found", there, english.Plural(len(wanted), "image", "")), ctx.Err()
 }
 
 // registries are asked by several at once.

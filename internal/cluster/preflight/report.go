@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
 )
@@ -94,9 +94,9 @@ func answer(findings []Finding) result.Answer {
 func (r *Report) Outcome() string {
 	switch r.Answer {
 	case result.Fails:
-		return fmt.Sprintf("%s would break on %s", plural(r.Count(Block), "thing"), r.To)
+		return fmt.Sprintf("%s would break on %s", english.Plural(r.Count(Block), "thing", ""), r.To)
 	case result.Unknown:
-		return fmt.Sprintf("%s could not be found out", plural(r.Count(Unknown), "thing"))
+		return fmt.Sprintf("%s could not be found out", english.Plural(r.Count(Unknown), "thing", ""))
 	}
 	return fmt.Sprintf("nothing stands in the way from %s to %s", r.From, r.To)
 }
@@ -147,15 +147,4 @@ func merge(findings []Finding) []Finding {
 		return cmp.Compare(slices.Index(Severities, a.Severity), slices.Index(Severities, b.Severity))
 	})
 	return merged
-}
-
-// plural counts: "1 thing", "2 things".
-func plural(n int, thing string) string {
-	switch {
-	case n == 1:
-		return "1 " + thing
-	case strings.HasSuffix(thing, "s"):
-		return fmt.Sprintf("%d %ses", n, thing)
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

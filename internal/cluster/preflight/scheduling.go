@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -89,7 +90,7 @@ func (m misfits) String() string {
 		return cmp.Or(cmp.Compare(m[b], m[a]), strings.Compare(a, b))
 	})
 	for i, reason := range reasons {
-		reasons[i] = fmt.Sprintf("%s: %s", plural(m[reason], "node"), reason)
+		reasons[i] = fmt.Sprintf("%s: %s", english.Plural(m[reason], "node", ""), reason)
 	}
 	return strings.Join(reasons, "; ")
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/internal/evidence"
 	"github.com/landfall-dev/landfall/internal/result"
 )
@@ -78,7 +79,7 @@ func (r *Report) summary() string {
 		counts = []string{"nothing stands in the way"}
 	}
 	line := fmt.Sprintf("%s → %s: %s · %s, %s · Kubernetes %s → %s", r.From, r.To, strings.Join(counts, ", "),
-		plural(r.Objects, "object"), plural(r.Workloads, "workload"), r.FromVersion, r.ToVersion)
+		english.Plural(r.Objects, "object", ""), english.Plural(r.Workloads, "workload", ""), r.FromVersion, r.ToVersion)
 	if len(r.Skipped) > 0 {
 		line += "\nnot looked at: " + strings.Join(r.Skipped, ", ")
 	}
@@ -94,7 +95,7 @@ func (r *Report) Evidence() evidence.Document {
 			{Name: "Blockers", Value: fmt.Sprint(r.Count(Block)), Answer: evidence.Judged(r.Answer)},
 			{Name: "Unknown", Value: fmt.Sprint(r.Count(Unknown))},
 			{Name: "Warnings", Value: fmt.Sprint(r.Count(Warn))},
-			{Name: "Objects", Value: fmt.Sprint(r.Objects), Note: plural(r.Workloads, "workload") + " among them"},
+			{Name: "Objects", Value: fmt.Sprint(r.Objects), Note: english.Plural(r.Workloads, "workload", "") + " among them"},
 			{Name: "Kubernetes", Value: r.ToVersion, Note: "on " + r.To + "; " + r.FromVersion + " on " + r.From},
 		},
 	}

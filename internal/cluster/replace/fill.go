@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/preflight"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
@@ -65,7 +66,7 @@ func (x *run) fit(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("both answer; %s to move", plural(len(envs), "environment")), nil
+	return fmt.Sprintf("both answer; %s to move", english.Plural(len(envs), "environment", "")), nil
 }
 
 // keepsHostnames tells whether an environment is reached by the same names there.
@@ -203,7 +204,7 @@ func (x *run) copy(ctx context.Context, shown progress.Step, s transfer.Selectio
 		return "", err
 	}
 	x.namespaces = append(x.namespaces, done.Namespaces...)
-	return fmt.Sprintf("%s written, %d there already", plural(done.Written, "object"), done.There), nil
+	return fmt.Sprintf("%s written, %d there already", english.Plural(done.Written, "object", ""), done.There), nil
 }
 
 // environments moves them all at once, and waits until each runs there.
@@ -242,7 +243,7 @@ func (x *run) settle(ctx context.Context, shown progress.Step, cluster string) (
 		}
 		return ready == len(envs), nil
 	})
-	return plural(len(envs), "environment") + " on " + cluster, err
+	return english.Plural(len(envs), "environment", "") + " on " + cluster, err
 }
 
 func (x *run) send(ctx context.Context, env *v1alpha1.Environment, cluster string) error {
@@ -291,10 +292,3 @@ func (part) Done(string, ...any) {}
 
 // Fail is part of progress.Step.
 func (part) Fail(error) {}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}

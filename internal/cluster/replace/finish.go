@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -48,7 +49,7 @@ func finished(moved, migrations, schedules int) string {
 		thing string
 	}{{moved, "environment"}, {migrations, "migration"}, {schedules, "schedule"}} {
 		if part.n > 0 {
-			parts = append(parts, plural(part.n, part.thing))
+			parts = append(parts, english.Plural(part.n, part.thing, ""))
 		}
 	}
 	if len(parts) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -87,7 +88,7 @@ func planAddons(w World) string {
 }
 
 func planTransfer(w World) string {
-	text := fmt.Sprintf("write %s, %d there already", plural(w.Write, "object"), w.There)
+	text := fmt.Sprintf("write %s, %d there already", english.Plural(w.Write, "object", ""), w.There)
 	switch {
 	case w.Conflicts > 0 && w.Wishes.Replace:
 		text += fmt.Sprintf(", replace %d that differ", w.Conflicts)
@@ -153,7 +154,7 @@ func planConfirm(w World) string {
 }
 
 func planFinish(w World) string {
-	return fmt.Sprintf("let schedules run there, finish %s and %s", plural(len(w.Migrations), "migration"), plural(len(w.Environments), "move"))
+	return fmt.Sprintf("let schedules run there, finish %s and %s", english.Plural(len(w.Migrations), "migration", ""), english.Plural(len(w.Environments), "move", ""))
 }
 
 func planRemove(w World) string {

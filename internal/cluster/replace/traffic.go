@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -41,7 +42,7 @@ func (x *run) traffic(ctx context.Context, shown progress.Step) (string, error) 
 	if err := x.byHand(ctx, envs, all); err != nil {
 		return "", err
 	}
-	message := plural(len(all), "migration") + " completed"
+	message := english.Plural(len(all), "migration", "") + " completed"
 	if len(all) == 0 {
 		message = "moved by hand"
 	}

@@ -6,6 +6,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -63,7 +64,7 @@ func (x *run) abort(ctx context.Context, shown progress.Step) (string, error) {
 	if len(all) == 0 {
 		return "no migration moved any", nil
 	}
-	return plural(len(all), "migration") + " reverted", nil
+	return english.Plural(len(all), "migration", "") + " reverted", nil
 }
 
 // goBack lets all environments run on the old cluster again.

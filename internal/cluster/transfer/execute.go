@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -203,7 +206,7 @@ func (x *executing) inStages(ctx context.Context, reporter progress.Reporter, na
 		}
 		items = items[n:]
 	}
-	step.Done("%d %s", done, pace(done, began))
+	step.Done("%s", strings.Replace(pace(done, began), "objects", english.Plural(done, "object", ""), 1))
 	return nil
 }
 
@@ -218,7 +221,7 @@ func (x *executing) check(ctx context.Context, step progress.Step, items []int) 
 		step.Fail(err)
 		return err
 	}
-	step.Done("%d objects, %d refused, %d not to be checked yet", len(items), x.failures(), x.count(func(o Outcome) bool { return o.Unchecked }))
+	step.Done("%s, %d refused, %d not to be checked yet", english.Plural(len(items), "object", ""), x.failures(), x.count(func(o Outcome) bool { return o.Unchecked }))
 	return nil
 }
 

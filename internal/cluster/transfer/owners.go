@@ -3,6 +3,8 @@ package transfer
 import (
 	"context"
 
+	"github.com/dustin/go-humanize/english"
+
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -33,7 +35,7 @@ func (x *executing) owners(ctx context.Context, reporter progress.Reporter) erro
 		step.Fail(err)
 		return err
 	}
-	step.Done("%d objects", len(owned))
+	step.Done("%s", english.Plural(len(owned), "object", ""))
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/progress"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,7 +103,7 @@ func Make(ctx context.Context, from, to *Cluster, s Selection, o Options, report
 		step.Fail(err)
 		return nil, err
 	}
-	step.Done("%d objects", len(p.copied))
+	step.Done("%s", english.Plural(len(p.copied), "object", ""))
 	step = reporter.Step("comparing with " + to.Name)
 	if err := p.compare(ctx); err != nil {
 		step.Fail(err)
