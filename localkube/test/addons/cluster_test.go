@@ -165,7 +165,7 @@ func (c *cluster) namespace(t *testing.T) string {
 	t.Cleanup(func() {
 		_ = c.client.CoreV1().Namespaces().Delete(context.Background(), made.Name, metav1.DeleteOptions{})
 	})
-	eventually(t, 5*time.Second, "the namespace has its service account", func() (string, bool) {
+	eventually(t, time.Minute, "the namespace has its service account", func() (string, bool) {
 		_, err := c.client.CoreV1().ServiceAccounts(made.Name).Get(t.Context(), "default", metav1.GetOptions{})
 		return errorText(err), err == nil
 	})
