@@ -139,8 +139,21 @@ func setUpMySQL(ctx context.Context, dir string, scale float64) (*mysqlBench, er
 			return b, err
 		}
 	}
-	return b, nil
+	log.Print("mysql: waiting until the source has written what it was filled with")
+	return b, b.source.sql(ctx, "", mysqlSettle)
 }
+
+// mysqlSettle ends when a server has no changed pages left: it would write them
+// during the first copy, at its cost.
+const mysqlSettle = `DELIMITER //
+SET GLOBAL innodb_io_capacity_max = 40000, innodb_io_capacity = 20000, innodb_max_dirty_pages_pct = 0 //
+BEGIN NOT ATOMIC
+  WHILE (SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Innodb_buffer_pool_pages_dirty') > 0 DO
+    DO SLEEP(0.1);
+  END WHILE;
+END //
+SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT, innodb_io_capacity = DEFAULT, innodb_io_capacity_max = DEFAULT //
+`
 
 // mysqlTables and the indexes that are built after loading, as in mysql.sql.
 var mysqlTables = []struct{ name, drop, add string }{
