@@ -93,10 +93,10 @@ func TestOnlyDebiansOwnSourcesAreTaken(t *testing.T) {
 		"deb http://deb.example/debian bookworm main contrib\n":                                                                                   true,
 		"Types: deb\nURIs: http://deb.example/debian-security\nSuites: bookworm-security bookworm\nComponents: main\n":                            true,
 		"Types: deb\n# http://snapshot.example/archive/debian/20250520T000000Z\nURIs: http://mirror/debian\nSuites: bookworm\nComponents: main\n": true,
-		"deb https://other.example/linux/debian bookworm stable\n":                                                                          false,
+		"deb https://other.example/linux/debian bookworm stable\n":                                                                                false,
 		"deb http://deb.example/debian trixie main\n":                                                                                             false,
 		"# deb http://deb.example/debian bookworm main\n":                                                                                         false,
-		"deb https://node.example/node_20.x nodistro main\n":                                                                                false,
+		"deb https://node.example/node_20.x nodistro main\n":                                                                                      false,
 		"": false,
 	}
 	for source, want := range tests {

@@ -139,21 +139,6 @@ func (w *worker) sendValue(ctx context.Context, p *piece, at int) (*wire, error)
 	return to, nil
 }
 
-func writeSet(to *wire, key, value []byte, expiry int64) {
-	if expiry < 0 {
-		to.begin(3)
-	} else {
-		to.begin(5)
-	}
-	to.text("SET")
-	to.arg(key)
-	to.arg(value)
-	if expiry >= 0 {
-		to.text("PXAT")
-		to.integer(expiry)
-	}
-}
-
 // lacking gives the values of a piece that the target does not have as they
 // are: it is asked for its payloads, and the source for those keys that are
 // masked or whose payloads are not the same bytes.

@@ -70,6 +70,24 @@ func (w *worker) setStrings(ctx context.Context, from *wire, keys [][]byte, expi
 
 // setFrom gathers a SET whose value comes from another connection.
 func setFrom(to *wire, key []byte, from *wire, length int, expiry int64) error {
+	beginSet(to, key, expiry)
+	if err := from.pass(to, length); err != nil {
+		return err
+	}
+	endSet(to, expiry)
+	return nil
+}
+
+// writeSet gathers a SET of a value that is at hand.
+func writeSet(to *wire, key, value []byte, expiry int64) {
+	beginSet(to, key, expiry)
+	to.arg(value)
+	endSet(to, expiry)
+}
+
+// beginSet is what stands before the value in a SET of a key that expires at
+// that time, in milliseconds; a negative one is never.
+func beginSet(to *wire, key []byte, expiry int64) {
 	if expiry < 0 {
 		to.begin(3)
 	} else {
@@ -77,12 +95,12 @@ func setFrom(to *wire, key []byte, from *wire, length int, expiry int64) error {
 	}
 	to.text("SET")
 	to.arg(key)
-	if err := from.pass(to, length); err != nil {
-		return err
-	}
+}
+
+// endSet is what stands behind it.
+func endSet(to *wire, expiry int64) {
 	if expiry >= 0 {
 		to.text("PXAT")
 		to.integer(expiry)
 	}
-	return nil
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
-// publicMirror is where Debian says that everybody finds it.
-const publicMirror = "http://deb.debian.org/debian/"
-
 // keyring has the keys of Debian's releases; the package
 // debian-archive-keyring brings it.
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -24,8 +21,12 @@ func (f *Fetcher) suiteSource(ctx context.Context, dir string) ([]string, error)
 	if _, err := os.Stat(keyring); err != nil {
 		return nil, fault.New(fault.Failed, "Install the package debian-archive-keyring.", "fetching Debian packages of %s: %w", f.Suite, err)
 	}
+	mirror, err := f.mirror(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	list := filepath.Join(dir, "suite.list")
-	line := fmt.Sprintf("deb [signed-by=%s check-valid-until=no] %s %s main\n", keyring, f.mirror(ctx, dir), f.Suite)
+	line := fmt.Sprintf("deb [signed-by=%s check-valid-until=no] %s %s main\n", keyring, mirror, f.Suite)
 	if err := os.WriteFile(list, []byte(line), 0o644); err != nil {
 		return nil, fmt.Errorf("fetching Debian packages of %s: %w", f.Suite, err)
 	}
@@ -36,17 +37,17 @@ func (f *Fetcher) suiteSource(ctx context.Context, dir string) ([]string, error)
 }
 
 // mirror is the one of Debian that the machine's own package sources name.
-func (f *Fetcher) mirror(ctx context.Context, dir string) string {
+func (f *Fetcher) mirror(ctx context.Context, dir string) (string, error) {
 	targets, err := f.apt(ctx, dir, nil, "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
 	if err != nil {
-		return publicMirror
+		return "", fmt.Errorf("looking for a mirror of Debian: %w", err)
 	}
 	for _, target := range strings.Split(targets, "\n") {
 		if mirror, ok := strings.CutPrefix(target, "Debian "); ok {
-			return mirror
+			return mirror, nil
 		}
 	}
-	return publicMirror
+	return "", fault.New(fault.Failed, "Add a mirror of Debian to apt's sources, and run apt-get update.", "fetching Debian packages of %s: apt knows no mirror of Debian", f.Suite)
 }
 
 // mergeFolders gives a folder of packages that hold everything below /usr the
