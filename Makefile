@@ -3,7 +3,7 @@
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build tofu velero demo demo-clusters test test-unit test-mysql test-aws test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
+.PHONY: help build tofu velero demo demo-clusters test test-unit test-mysql test-valkey test-aws test-velero test-e2e race lint generate generated-current bench-env bench-logs bench-spec bench-migration bench-data bench-transfer clean prerequisites example
 
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 KUBERNETES := v1.34.4
@@ -37,7 +37,7 @@ example: build ## Build what the demo needs: the shop, kubectl
 tofu: ## Build bin/tofu for clusters by Terraform, where neither terraform nor tofu is there
 	@hack/tofu.sh $(TOFU)
 
-velero: ## Build bin/velero and its plugin, beside which `make bench-transfer` and tests run Landfall
+velero: ## Build bin/velero and its plugin, beside which `make test-velero` and `make bench-transfer` run Landfall
 	@hack/velero.sh $(VELERO)
 
 prerequisites: ## Install the Debian packages that are missing
@@ -54,8 +54,14 @@ test-unit: ## What needs no cluster and no root
 test-mysql: prerequisites ## Data copies with MySQL on either side, from Debian's unstable release
 	LANDFALL_TEST_MYSQL=1 go test -count=1 -timeout 20m -run MySQL ./internal/datacopy/mysql
 
+test-valkey: prerequisites ## Data copies with Valkey and Redis 8 on either side, from later releases of Debian
+	LANDFALL_TEST_VALKEY=1 go test -count=1 -timeout 20m -run 'Valkey|Redis8' ./internal/datacopy/redis/...
+
 test-aws: ## Routers and hostnames of AWS against moto, an emulator, the long way
 	LANDFALL_TEST_AWS=1 go test -count=1 -run Emulator ./internal/traffic/... ./internal/cluster/hostname/...
+
+test-velero: build velero ## Namespaces that Velero itself carries from one local cluster to another
+	@hack/test.sh velero
 
 test-e2e: build example ## The whole system on a local cluster
 	@hack/test.sh e2e

@@ -3,7 +3,6 @@ package velero
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cluster/transfer"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube/kubetest"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // real is Velero itself, a server for each of two clusters, that share a folder.
@@ -32,9 +32,12 @@ type real struct {
 
 func newReal(t *testing.T) *real {
 	t.Helper()
+	if os.Getenv("LANDFALL_TEST_VELERO") == "" {
+		t.Skip("takes minutes, as Velero looks for backups once a minute: run `make test-velero`")
+	}
 	binary, err := exec.LookPath("velero")
 	if err != nil {
-		t.Skip("needs Velero on PATH: run `make velero`, and add bin to PATH")
+		t.Fatalf("run `make test-velero`, which builds Velero: %v", err)
 	}
 	r := &real{sides: newSides(t), binary: binary, store: t.TempDir()}
 	files := httptest.NewServer(http.FileServer(http.Dir(r.store)))
@@ -54,24 +57,10 @@ func (r *real) server(c *transfer.Cluster, kubeconfig string) {
 	}
 	// Velero looks at its own Deployment while it restores.
 	r.object(c, r.namespace, kubetest.Object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: velero}, spec: {replicas: 0, selector: {matchLabels: {app: velero}}, template: {metadata: {labels: {app: velero}}, spec: {containers: [{name: velero, image: registry.example/velero:1}]}}}}"))
-	logged, err := os.Create(filepath.Join(t.TempDir(), "velero.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command(r.binary, "server", "--kubeconfig", kubeconfig, "--namespace", r.namespace, "--plugin-dir", filepath.Join(filepath.Dir(r.binary), "velero-plugins"),
-		"--backup-sync-period", "1s", "--store-validation-frequency", "1s", "--client-qps", "200", "--client-burst", "400", "--metrics-address", free(t), "--profiler-address", free(t))
-	cmd.Stdout, cmd.Stderr = logged, logged
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		_ = logged.Close()
-		if content, _ := os.ReadFile(logged.Name()); t.Failed() {
-			t.Logf("Velero of %s said:\n%s", c.Name, content[max(0, len(content)-4000):])
-		}
-	})
+		"--backup-sync-period", "1s", "--store-validation-frequency", "1s", "--client-qps", "200", "--client-burst", "400", "--metrics-address", servertest.FreeAddress(t), "--profiler-address", servertest.FreeAddress(t))
+	// Its plugins end with it only where it ends in order.
+	t.Cleanup(servertest.Run(t, cmd, nil).Stop)
 }
 
 // soon is when a Velero that said nothing is taken for dead.
@@ -80,16 +69,6 @@ func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // place gives a cluster a place for backups, and waits for what Velero says of it.
