@@ -50,3 +50,14 @@ func Median[T cmp.Ordered](values []T) T {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
 }
+
+// Ratio is the median of what a and b, which have a value for each turn, are to
+// each other in the same turn: a machine that others use, too, is faster and
+// slower by the minute.
+func Ratio(a, b []float64) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i] / b[i]
+	}
+	return Median(ratios)
+}

@@ -142,8 +142,10 @@ func childMasking(kind datacopy.Kind) (datacopy.Mask, error) {
 // usage is what a process took.
 type usage struct {
 	wall, cpu time.Duration
-	// servers is what the servers took of the processor meanwhile.
+	// servers is what the servers took of the processor meanwhile, each what
+	// every one of them did.
 	servers time.Duration
+	each    []time.Duration
 	// memory is the most it held, in bytes; 0 of other tools.
 	memory int64
 	// printed is what it wrote.
@@ -169,9 +171,17 @@ func landfallCopy(ctx context.Context, from, to string, mode datacopy.Mode, serv
 
 // measured runs a command and says what it took, and what it cost servers.
 func measured(cmd *exec.Cmd, servers ...*os.Process) (usage, error) {
-	before, began := cpuOf(servers...), time.Now()
+	before := make([]time.Duration, len(servers))
+	for i, server := range servers {
+		before[i] = cpuOf(server)
+	}
+	began := time.Now()
 	out, err := cmd.CombinedOutput()
-	took := usage{wall: time.Since(began), servers: cpuOf(servers...) - before, printed: string(out)}
+	took := usage{wall: time.Since(began), printed: string(out)}
+	for i, server := range servers {
+		took.each = append(took.each, cpuOf(server)-before[i])
+		took.servers += took.each[i]
+	}
 	if err != nil {
 		return took, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, out)
 	}

@@ -13,8 +13,8 @@ import (
 const clockTick = 10 * time.Millisecond
 
 // cpuOf is what running processes, such as servers, and those that they started
-// and that ended, took of the processor so far, 0 for those that are gone. Other work on the machine changes wall times,
-// and this hardly.
+// and that ended, took of the processor so far; of those that are gone, nothing.
+// Other work on the machine changes wall times, and this hardly.
 func cpuOf(processes ...*os.Process) (sum time.Duration) {
 	for _, process := range processes {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process.Pid))

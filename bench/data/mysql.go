@@ -67,14 +67,16 @@ func measureMySQL(ctx context.Context, dir string, turns int, scale float64) err
 		run       func(context.Context) (usage, error)
 		took, cpu []float64
 	}{
-		{name: "landfall", run: b.landfall("")}, {name: "landfall-masked", run: b.landfall(mysqlMask)},
-		{name: "mysqldump", run: b.dump}, {name: "mydumper", run: b.mydumper}, {name: "floor", run: b.floor},
+		{name: "floor", run: b.floor}, {name: "landfall", run: b.landfall("")}, {name: "landfall-masked", run: b.landfall(mysqlMask)},
+		{name: "mydumper", run: b.mydumper}, {name: "mysqldump", run: b.dump},
 	}
+	const floor, plain, masked, mydumper, dump = 0, 1, 2, 3, 4
 	var client, memory []float64
-	for range turns {
-		for i := range sides {
-			s := &sides[i]
-			if err := b.target.sql(ctx, "", "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4"); err != nil {
+	for turn := range turns {
+		for n := range sides {
+			// Nobody is always the first.
+			s := &sides[(turn+n)%len(sides)]
+			if err := b.target.empty(ctx); err != nil {
 				return err
 			}
 			took, err := s.run(ctx)
@@ -82,24 +84,31 @@ func measureMySQL(ctx context.Context, dir string, turns int, scale float64) err
 				return fmt.Errorf("running %s: %w", s.name, err)
 			}
 			s.took, s.cpu = append(s.took, took.wall.Seconds()), append(s.cpu, (took.cpu+took.servers).Seconds())
-			log.Printf("mysql: %s %.1f s, CPU %.1f s of its own and %.1f s of the servers", s.name, took.wall.Seconds(), took.cpu.Seconds(), took.servers.Seconds())
-			if s.name == "landfall" {
+			log.Printf("mysql: %s %.1f s, CPU %.1f s of its own, %.1f s of the source and %.1f s of the target",
+				s.name, took.wall.Seconds(), took.cpu.Seconds(), took.each[0].Seconds(), took.each[1].Seconds())
+			if s == &sides[plain] {
 				client, memory = append(client, took.cpu.Seconds()), append(memory, float64(took.memory)/(1<<20))
 			}
 		}
 	}
-	median := func(i int) float64 { return bar.Median(sides[i].took) }
-	for i, s := range sides {
-		bar.Figure("mysql-"+s.name, median(i), "s")
+	for _, s := range sides {
+		bar.Figure("mysql-"+s.name, bar.Median(s.took), "s")
 		bar.Figure("mysql-"+s.name+"-cpu-with-servers", bar.Median(s.cpu), "s")
 	}
+	ratio := func(a, b int) float64 { return bar.Ratio(sides[a].took, sides[b].took) }
 	bar.Figure("mysql-client-cpu", bar.Median(client), "s")
 	bar.AtMost("mysql-client-memory", bar.Median(memory), "MiB", mysqlMemory)
-	bar.AtMost("mysql-masked-to-plain", median(1)/median(0), "x", mysqlMasking)
-	bar.AtLeast("mysql-over-mysqldump", median(2)/median(0), "x", mysqlOverDump)
-	bar.AtLeast("mysql-over-mydumper", median(3)/median(0), "x", mysqlOverMydumper)
-	bar.AtMost("mysql-to-floor", median(0)/median(4), "x", mysqlToFloor)
+	bar.AtMost("mysql-masked-to-plain", ratio(masked, plain), "x", mysqlMasking)
+	bar.AtLeast("mysql-over-mysqldump", ratio(dump, plain), "x", mysqlOverDump)
+	bar.AtLeast("mysql-over-mydumper", ratio(mydumper, plain), "x", mysqlOverMydumper)
+	bar.AtMost("mysql-to-floor", ratio(plain, floor), "x", mysqlToFloor)
 	return nil
+}
+
+// empty makes the database anew, and waits until the server has nothing left to
+// write of the copy before: the next one would pay for it.
+func (s *mysqlServer) empty(ctx context.Context) error {
+	return s.sql(ctx, "", "DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4;\n"+mysqlSettle)
 }
 
 type mysqlBench struct {

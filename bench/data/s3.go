@@ -105,11 +105,11 @@ func (b *s3Bench) report() {
 	} {
 		bar.Figure(name, bar.Median(values), "s")
 	}
-	bar.AtLeast("s3-over-rclone", bar.Median(f.rclone)/bar.Median(f.ours), "x", s3OverRclone)
-	bar.AtLeast("s3-over-s5cmd", bar.Median(f.s5cmd)/bar.Median(f.ours), "x", s3OverS5cmd)
-	bar.AtLeast("s3-two-servers-over-rclone", bar.Median(f.rcloneApart)/bar.Median(f.oursApart), "x", s3OverRcloneApart)
+	bar.AtLeast("s3-over-rclone", bar.Ratio(f.rclone, f.ours), "x", s3OverRclone)
+	bar.AtLeast("s3-over-s5cmd", bar.Ratio(f.s5cmd, f.ours), "x", s3OverS5cmd)
+	bar.AtLeast("s3-two-servers-over-rclone", bar.Ratio(f.rcloneApart, f.oursApart), "x", s3OverRcloneApart)
 	bar.AtMost("s3-unchanged", bar.Median(f.unchanged), "s", s3Unchanged)
-	bar.AtMost("s3-client-cpu-to-rclone", bar.Median(f.oursCPU)/bar.Median(f.peerCPU), "x", s3ClientCPUToRclone)
+	bar.AtMost("s3-client-cpu-to-rclone", bar.Ratio(f.oursCPU, f.peerCPU), "x", s3ClientCPUToRclone)
 }
 
 // s3Bench is the measurement under way.
