@@ -2,12 +2,14 @@
 # Landfall's story, told by its commands: each is printed before its output.
 # Run it by `make demo`. First an old shop, on servers that nobody dares to
 # touch, comes to Kubernetes, its visitors with it, with proof that nothing was
-# lost; then teams get environments of a new one. It leaves all of it running: `landfall down
-# --delete-cluster` and `landfall local legacy delete` take it away again.
+# lost; then teams get environments of a new one. It leaves all of it running:
+# `landfall down --delete-cluster` and `landfall local legacy delete` take it away
+# again.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
-chapter() { printf '\n\033[1m── %s\033[0m\n' "$*"; }
+# chapter TITLE, with the time since the story began.
+chapter() { printf '\n\033[1m── %d:%02d %s\033[0m\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 run() { printf '\n$ %s\n' "$*" && "$@"; }
 # expect CODE COMMAND…: the command is to end with this exit code.
 expect() {

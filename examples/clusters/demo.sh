@@ -9,7 +9,8 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 
-chapter() { printf '\n\033[1m── %s\033[0m\n' "$*"; }
+# chapter TITLE, with the time since the story began.
+chapter() { printf '\n\033[1m── %d:%02d %s\033[0m\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 run() { printf '\n$ %s\n' "$*" && "$@"; }
 
 port=${PORT:-8080} visit=${VISIT_PORT:-8090} hub=${HUB:-hub}

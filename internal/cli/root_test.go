@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -53,6 +54,19 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 		if cmd.RunE == nil {
 			t.Errorf("%s: does nothing", path)
 		}
+	}
+}
+
+// TestSwitchesTakeNoValueInHelp: words in backquotes become the name of a flag's
+// value, which a switch does not have.
+func TestSwitchesTakeNoValueInHelp(t *testing.T) {
+	c, _, _ := terminal(t)
+	for _, cmd := range everyCommand(NewRoot(c)) {
+		cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
+			if value, _ := pflag.UnquoteUsage(flag); flag.Value.Type() == "bool" && value != "" {
+				t.Errorf("%s --%s: help shows a value %q", cmd.CommandPath(), flag.Name, value)
+			}
+		})
 	}
 }
 

@@ -29,7 +29,7 @@ type waitFlags struct {
 }
 
 func (f *waitFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.wait, "wait", true, "wait until the cluster has done it; `landfall data status` shows how it goes")
+	cmd.Flags().BoolVar(&f.wait, "wait", true, "wait until the cluster has done it; landfall data status shows how it goes")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "how long to wait; 0 for ever")
 }
 

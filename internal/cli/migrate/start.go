@@ -46,7 +46,7 @@ what the file says now: a new attempt, with evidence of its own.`,
 	}
 	cmd.Flags().StringVarP(&flags.file, "file", "f", "", "`file` with the Migration; - is the standard input")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan, let the API server check the object, and change nothing")
-	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "watch how it goes, as `landfall migrate status -w`")
+	cmd.Flags().BoolVarP(&flags.watch, "watch", "w", false, "watch how it goes, as landfall migrate status -w")
 	return cmd
 }
 

@@ -37,7 +37,7 @@ func (f *targetFlags) add(flags *pflag.FlagSet) {
 
 // addReach adds just the flags that say how targets are reached.
 func (f *targetFlags) addReach(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.sudo, "sudo", false, "read as root where `sudo -n` is allowed")
+	flags.BoolVar(&f.sudo, "sudo", false, "read as root where sudo -n is allowed")
 	flags.StringVar(&f.ssh.Identity, "identity", "", "private key `file` for SSH, in place of all others")
 	flags.StringVar(&f.ssh.Config, "ssh-config", "", "`file` in place of ~/.ssh/config")
 	flags.StringVar(&f.ssh.KnownHosts, "known-hosts", "", "`file` in place of ~/.ssh/known_hosts")
