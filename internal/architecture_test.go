@@ -65,6 +65,7 @@ var rules = []rule{
 	{in: "internal/legacyhost", not: []string{"internal/cli", "internal/controller", "internal/environment", "internal/baseline", "internal/kube", "k8s.io", "github.com/spf13/cobra"}, why: "servers are made without knowing what will be done with them"},
 	{in: "internal/controller", not: []string{"internal/cli", "internal/web", "github.com/spf13/cobra"}, why: "controllers and commands do not know each other"},
 	{in: "internal/cli", except: []string{"internal/cli/serve", "internal/cli/frontdoor"}, not: []string{"internal/controller", "internal/web"}, why: "commands change objects; the controllers follow"},
+	{in: "internal", except: []string{"internal/moto", "internal/environment/store/storetest", "internal/datacopy/storetest", "internal/traffic/haproxy/haproxytest"}, not: []string{"internal/servertest"}, why: "programs of tests are run by tests"},
 	{in: "internal", not: []string{"localkube", "cmd", "examples"}, why: "localkube is a separate program, and main is on top"},
 	{in: "examples", not: []string{"internal", "api", "cmd"}, why: "the shop is a customer"},
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/servertest"
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy/haproxytest"
@@ -55,7 +56,7 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, address: haproxytest.FreeAddress(t), proxy: haproxytest.Start(t, haproxytest.Options{Backends: text, StateFile: true})}
+	s := &scene{t: t, address: servertest.FreeAddress(t), proxy: haproxytest.Start(t, haproxytest.Options{Backends: text, StateFile: true})}
 	tokenFile := filepath.Join(s.proxy.Dir, "token")
 	if err := os.WriteFile(tokenFile, []byte(token+"\n"), 0o600); err != nil {
 		t.Fatal(err)

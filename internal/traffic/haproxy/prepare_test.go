@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/servertest"
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy/haproxytest"
 	"github.com/landfall-dev/landfall/internal/traffic/traffictest"
@@ -99,7 +100,7 @@ func TestPrepareSaysWhatIsMissing(t *testing.T) {
 // frontend alone.
 func TestFrontendOfTheSameName(t *testing.T) {
 	f := newFixture(t, 1, func(o *haproxytest.Options) {
-		o.Backends = "frontend shop\n    bind " + haproxytest.FreeAddress(t) + "\n    default_backend shop\n" + o.Backends
+		o.Backends = "frontend shop\n    bind " + servertest.FreeAddress(t) + "\n    default_backend shop\n" + o.Backends
 	})
 	r := f.router(f.config())
 	if done, err := r.Prepare(t.Context(), &traffictest.Fence{}); err != nil || !done.Done {

@@ -1,20 +1,17 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/landfall-dev/landfall/internal/image/debian"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // password is the administrator's on every server that a test starts; its
@@ -32,7 +29,7 @@ func MariaDB(t *testing.T) string { return StartMariaDB(t).URL }
 // stop the server.
 func StartMariaDB(t *testing.T, options ...string) *Server {
 	root := packages(t, "mariadb-server-core", "busybox-static")
-	dir, port := t.TempDir(), FreePort(t)
+	dir, port := t.TempDir(), servertest.FreePort(t)
 	common := []string{
 		"--no-defaults", "--user=root", "--datadir=" + dir, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
 		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
@@ -45,10 +42,7 @@ func StartMariaDB(t *testing.T, options ...string) *Server {
 		t.Fatalf("preparing MariaDB: %v\n%s", err, out)
 	}
 	common = append(append(common, "--bind-address=127.0.0.1", "--port="+port, "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p")), options...)
-	server := &Server{URL: "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
-	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/sbin/mariadbd", common...)) }
-	server.run()
-	return server
+	return started(t, "mysql://admin:"+PasswordInURL+"@127.0.0.1:"+port, dir, func() *exec.Cmd { return debian.Command(root, "usr/sbin/mariadbd", common...) })
 }
 
 // EnvMySQL allows tests to use MySQL, which only Debian's unstable release has.
@@ -62,7 +56,7 @@ func StartMySQL(t *testing.T, options ...string) *Server {
 		t.Skipf("needs MySQL of Debian's unstable release: run make test-mysql, which sets $%s", EnvMySQL)
 	}
 	root := packagesOf(t, "sid", "mysql-server-core")
-	dir, port := t.TempDir(), FreePort(t)
+	dir, port := t.TempDir(), servertest.FreePort(t)
 	account, data := filepath.Join(dir, "account.sql"), filepath.Join(dir, "data")
 	script := fmt.Sprintf("CREATE USER admin@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO admin@'%%' WITH GRANT OPTION;\n", password)
 	if err := os.WriteFile(account, []byte(script), 0o600); err != nil {
@@ -78,25 +72,39 @@ func StartMySQL(t *testing.T, options ...string) *Server {
 		t.Fatalf("preparing MySQL: %v\n%s", err, out)
 	}
 	common = append(append(common, "--bind-address=127.0.0.1", "--port="+port, "--mysqlx=0", "--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "p")), options...)
-	server := &Server{URL: "mysql://admin:" + PasswordInURL + "@127.0.0.1:" + port, Dir: data}
-	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/sbin/mysqld", common...)) }
-	server.run()
-	return server
+	return started(t, "mysql://admin:"+PasswordInURL+"@127.0.0.1:"+port, data, func() *exec.Cmd { return debian.Command(root, "usr/sbin/mysqld", common...) })
 }
 
 // Server is a real server that a test may stop and start again.
 type Server struct {
 	// URL is the administrator's address, Dir the folder of its data.
 	URL, Dir string
-	run      func()
-	kill     func()
+
+	t       *testing.T
+	command func() *exec.Cmd
+	program *servertest.Server
+}
+
+// started runs a server, whose address has its port, until the test ends.
+func started(t *testing.T, address, dir string, command func() *exec.Cmd) *Server {
+	t.Helper()
+	s := &Server{URL: address, Dir: dir, t: t, command: command}
+	s.Restart()
+	return s
 }
 
 // Kill ends the server as a crash would.
-func (s *Server) Kill() { s.kill() }
+func (s *Server) Kill() { s.program.Kill() }
 
 // Restart starts it again over the same data.
-func (s *Server) Restart() { s.run() }
+func (s *Server) Restart() {
+	s.t.Helper()
+	address, err := url.Parse(s.URL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.program = servertest.Run(s.t, s.command(), servertest.Listens(address.Host))
+}
 
 func systemTables(t *testing.T, root string) string {
 	var script strings.Builder
@@ -116,17 +124,43 @@ func Redis(t *testing.T) string { return StartRedis(t).URL }
 
 // StartRedis is Redis with further options of redis-server.
 func StartRedis(t *testing.T, options ...string) *Server {
-	root := packages(t, "redis-server", "busybox-static")
-	dir, port := t.TempDir(), FreePort(t)
+	return startRedis(t, packages(t, "redis-server", "busybox-static"), "redis-server", options)
+}
+
+// EnvValkey allows tests to use Valkey and newer versions of Redis, which only
+// later releases of Debian have.
+const EnvValkey = "LANDFALL_TEST_VALKEY"
+
+// StartValkey starts the Valkey of Debian's unstable release, as StartRedis
+// does. It skips the test unless $LANDFALL_TEST_VALKEY is set.
+func StartValkey(t *testing.T, options ...string) *Server {
+	t.Helper()
+	return startRedis(t, laterPackages(t, "sid", "valkey-server"), "valkey-server", options)
+}
+
+// StartRedis8 starts the Redis of Debian 13, as StartValkey does.
+func StartRedis8(t *testing.T, options ...string) *Server {
+	t.Helper()
+	return startRedis(t, laterPackages(t, "trixie", "redis-server"), "redis-server", options)
+}
+
+func laterPackages(t *testing.T, suite, name string) string {
+	t.Helper()
+	if os.Getenv(EnvValkey) == "" {
+		t.Skipf("needs %s of Debian's release %s: run make test-valkey, which sets $%s", name, suite, EnvValkey)
+	}
+	return packagesOf(t, suite, name)
+}
+
+func startRedis(t *testing.T, root, program string, options []string) *Server {
+	t.Helper()
+	dir, port := t.TempDir(), servertest.FreePort(t)
 	acl := filepath.Join(dir, "users.acl")
 	if err := os.WriteFile(acl, []byte("user default on >"+password+" ~* &* +@all\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--save", "", "--aclfile", acl}, options...)
-	server := &Server{URL: "redis://:" + PasswordInURL + "@127.0.0.1:" + port, Dir: dir}
-	server.run = func() { server.kill = start(t, port, debian.Command(root, "usr/bin/redis-server", args...)) }
-	server.run()
-	return server
+	return started(t, "redis://:"+PasswordInURL+"@127.0.0.1:"+port, dir, func() *exec.Cmd { return debian.Command(root, filepath.Join("usr/bin", program), args...) })
 }
 
 // VersityGW starts a real versitygw over a folder, as MariaDB does. The
@@ -143,15 +177,12 @@ func StartVersityGW(t *testing.T) *Server {
 		}
 		program = found
 	}
-	data, versions, iam, port := t.TempDir(), t.TempDir(), t.TempDir(), FreePort(t)
-	server := &Server{URL: "s3://root:" + PasswordInURL + "@127.0.0.1:" + port + "?tls=false", Dir: data}
-	server.run = func() {
+	data, versions, iam, port := t.TempDir(), t.TempDir(), t.TempDir(), servertest.FreePort(t)
+	return started(t, "s3://root:"+PasswordInURL+"@127.0.0.1:"+port+"?tls=false", data, func() *exec.Cmd {
 		cmd := exec.Command(program, "--port", "127.0.0.1:"+port, "--iam-dir", iam, "--quiet", "posix", "--versioning-dir", versions, data)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
-		server.kill = start(t, port, cmd)
-	}
-	server.run()
-	return server
+		return cmd
+	})
 }
 
 func packages(t *testing.T, names ...string) string {
@@ -172,49 +203,4 @@ func packagesOf(t *testing.T, suite string, names ...string) string {
 		t.Skipf("needs Debian packages: %v", err)
 	}
 	return root
-}
-
-// start runs a server until the test ends and waits until it listens. The
-// result ends it earlier.
-func start(t *testing.T, port string, cmd *exec.Cmd) (kill func()) {
-	t.Helper()
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		<-exited
-	})
-	t.Cleanup(kill)
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-			conn.Close()
-			return kill
-		}
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Fatalf("%s ended: %v\n%s", filepath.Base(cmd.Path), err, output.String())
-		default:
-		}
-	}
-	t.Fatalf("nothing listens on port %s", port)
-	return nil
-}
-
-// FreePort gives a port of 127.0.0.1 that nothing listened on just now.
-func FreePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
 }

@@ -3,21 +3,19 @@
 package haproxytest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/landfall-dev/landfall/internal/haproxy"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // Options of a HAProxy.
@@ -43,9 +41,7 @@ type Proxy struct {
 
 	t       testing.TB
 	configs []string
-	command *exec.Cmd
-	exited  chan struct{}
-	log     *output
+	server  *servertest.Server
 }
 
 // Program finds HAProxy or skips the test.
@@ -66,9 +62,9 @@ func Start(t testing.TB, o Options) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := FreeAddress(t)
+	listen := servertest.FreeAddress(t)
 	p := &Proxy{
-		URL: "http://" + listen, Dir: dir, t: t, log: &output{},
+		URL: "http://" + listen, Dir: dir, t: t,
 		Socket:   haproxy.UnixSocket(filepath.Join(dir, "admin.sock")),
 		Operator: haproxy.UnixSocket(filepath.Join(dir, "operator.sock")),
 		Master:   haproxy.UnixSocket(filepath.Join(dir, "master.sock")),
@@ -84,9 +80,6 @@ func Start(t testing.TB, o Options) *Proxy {
 	p.start(program)
 	t.Cleanup(func() {
 		p.Kill()
-		if t.Failed() {
-			t.Logf("HAProxy's log:\n%s", p.log)
-		}
 		_ = os.RemoveAll(dir)
 	})
 	return p
@@ -133,21 +126,11 @@ func (p *Proxy) start(program string) {
 	for _, config := range p.configs {
 		args = append(args, "-f", config)
 	}
-	p.command = exec.Command(program, args...)
-	p.command.Stdout, p.command.Stderr = p.log, p.log
-	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := p.command.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	exited, command := make(chan struct{}), p.command
-	p.exited = exited
-	go func() {
-		_ = command.Wait()
-		close(exited)
-	}()
-	p.await("HAProxy did not come up", func(ctx context.Context) bool {
+	cmd := exec.Command(program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // its workers end with it
+	p.server = servertest.Run(p.t, cmd, func(ctx context.Context) error {
 		_, err := p.Socket.Ask(ctx, "show info")
-		return err == nil
+		return err
 	})
 }
 
@@ -166,77 +149,45 @@ func (p *Proxy) Ask(commands ...string) string {
 func (p *Proxy) Reload() {
 	p.t.Helper()
 	before := ""
-	p.await("HAProxy's master does not answer", func(ctx context.Context) bool { // it may come from a reload
-		worker, err := haproxy.Worker(ctx, p.Master)
-		before = worker
-		return err == nil && worker != ""
+	p.server.Await("its master does not answer", func(ctx context.Context) (err error) { // it may come from a reload
+		before, err = p.worker(ctx)
+		return err
 	})
-	if err := p.command.Process.Signal(syscall.SIGUSR2); err != nil {
-		p.t.Fatal(err)
-	}
-	p.await("HAProxy did not reload", func(ctx context.Context) bool {
-		worker, err := haproxy.Worker(ctx, p.Master)
-		if err != nil || worker == "" || worker == before {
-			return false
+	p.server.Signal(syscall.SIGUSR2)
+	p.server.Await("it did not reload", func(ctx context.Context) error {
+		worker, err := p.worker(ctx)
+		if err != nil {
+			return err
 		}
 		reply, err := p.Socket.Ask(ctx, "show info")
-		return err == nil && strings.Contains(reply, "Pid: "+worker+"\n")
+		if err == nil && (worker == before || !strings.Contains(reply, "Pid: "+worker+"\n")) {
+			err = errOldWorker
+		}
+		return err
 	})
+}
+
+// worker is the process that serves.
+func (p *Proxy) worker(ctx context.Context) (string, error) {
+	worker, err := haproxy.Worker(ctx, p.Master)
+	if err == nil && worker == "" {
+		err = errNoWorker
+	}
+	return worker, err
 }
 
 // Kill ends it at once, all its connections with it. It may be called again.
 func (p *Proxy) Kill() {
-	worker, err := haproxy.Worker(context.Background(), p.Master)
-	_ = p.command.Process.Kill()
-	<-p.exited
-	var pid int
-	if _, scanned := fmt.Sscan(worker, &pid); err == nil && scanned == nil {
+	worker, err := p.worker(context.Background())
+	if pid, is := strconv.Atoi(worker); err == nil && is == nil {
+		p.server.Signal(syscall.SIGKILL) // first, lest it starts another
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	p.server.Kill()
 }
 
-func (p *Proxy) await(what string, ready func(context.Context) bool) {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for !ready(ctx) {
-		select {
-		case <-ctx.Done():
-			p.t.Fatalf("%s:\n%s", what, p.log)
-		case <-p.exited:
-			p.t.Fatalf("%s: it ended:\n%s", what, p.log)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}
-
-// FreeAddress is one that nobody listens on at the moment.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// output is a log that HAProxy and the test use at once.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-var errNobody = errors.New("nobody said who answered")
+var (
+	errNobody    = errors.New("nobody said who answered")
+	errNoWorker  = errors.New("it has no worker")
+	errOldWorker = errors.New("the worker from before still serves")
+)
