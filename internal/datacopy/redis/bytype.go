@@ -103,33 +103,53 @@ func (w *worker) open(ctx context.Context, keys [][]byte) ([]*reading, error) {
 	return readings, nil
 }
 
-// nextParts copies one part of each key and gives the keys that have more.
-func (w *worker) nextParts(ctx context.Context, readings []*reading, begin bool) (more []*reading, err error) {
-	server := w.copier.source
+// readParts reads the next part of each key from the source, and masks it.
+func (w *worker) readParts(ctx context.Context, readings []*reading) error {
+	asked, err := w.askEach(ctx, readings, (*reading).ask)
+	if err != nil {
+		return err
+	}
+	for i, r := range readings {
+		if err := r.read(asked[i]); err != nil {
+			return w.copier.source.failedKey("reading", r.key, err)
+		}
+	}
+	if w.copier.source.expiresFields() {
+		if err := w.readFields(ctx, readings); err != nil {
+			return err
+		}
+	}
 	for _, r := range readings {
+		if err := r.apply(&w.scratch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askEach asks the source something about each key, and gives where the answers
+// come from.
+func (w *worker) askEach(ctx context.Context, readings []*reading, ask func(*reading, *wire)) ([]*wire, error) {
+	asked := make([]*wire, len(readings))
+	for i, r := range readings {
 		from, err := w.source.of(ctx, r.key)
 		if err != nil {
-			return nil, server.failed("connecting to", err)
+			return nil, w.copier.source.failed("connecting to", err)
 		}
-		r.ask(from)
+		ask(r, from)
+		asked[i] = from
 	}
-	if err := w.source.flush(); err != nil {
-		return nil, server.failed("reading from", err)
+	return asked, w.copier.source.failed("reading from", w.source.flush())
+}
+
+// nextParts copies one part of each key and gives the keys that have more.
+func (w *worker) nextParts(ctx context.Context, readings []*reading, begin bool) (more []*reading, err error) {
+	if err := w.readParts(ctx, readings); err != nil {
+		return nil, err
 	}
 	var written []*wire
 	for _, r := range readings {
-		from, err := w.source.of(ctx, r.key)
-		if err != nil {
-			return nil, server.failed("connecting to", err)
-		}
-		offset := r.offset
-		if err := r.read(from); err != nil {
-			return nil, server.failedKey("reading", r.key, err)
-		}
-		if err := r.apply(&w.scratch); err != nil {
-			return nil, err
-		}
-		to, commands, err := w.write(ctx, r, offset, begin)
+		to, commands, err := w.write(ctx, r, begin)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +173,7 @@ func (w *worker) nextParts(ctx context.Context, readings []*reading, begin bool)
 
 // write gathers what a part needs: the first replaces the key, the last sets
 // its expiry.
-func (w *worker) write(ctx context.Context, r *reading, offset int64, begin bool) (to *wire, commands int, err error) {
+func (w *worker) write(ctx context.Context, r *reading, begin bool) (to *wire, commands int, err error) {
 	key := w.scope.toTarget(nil, r.key)
 	if to, err = w.target.of(ctx, key); err != nil {
 		return nil, 0, w.copier.target.failed("connecting to", err)
@@ -164,7 +184,10 @@ func (w *worker) write(ctx context.Context, r *reading, offset int64, begin bool
 		to.arg(key)
 		commands++
 	}
-	commands += r.writeInto(to, key, offset)
+	commands += r.writeInto(to, key)
+	if w.copier.target.expiresFields() {
+		commands += r.writeFields(to, key)
+	}
 	if r.ended && r.expiry >= 0 {
 		to.begin(3)
 		to.text("PEXPIREAT")

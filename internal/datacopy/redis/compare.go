@@ -126,9 +126,7 @@ type comparison struct {
 	*reading
 	mate     *reading
 	distinct *distinct
-	// offset is where the part that was read begins.
-	offset  int64
-	changed bool
+	changed  bool
 }
 
 // compareByType compares keys by their elements, in rounds that cost one round
@@ -249,7 +247,7 @@ func (w *worker) openMates(ctx context.Context, readings []*reading) ([]*reading
 // compareParts reads a part of each key, looks its elements up in the target,
 // and gives the keys that have more.
 func (w *worker) compareParts(ctx context.Context, open []*comparison) (more []*comparison, err error) {
-	if err := w.readParts(ctx, open); err != nil {
+	if err := w.readComparisons(ctx, open); err != nil {
 		return nil, err
 	}
 	server := w.copier.target
@@ -261,7 +259,10 @@ func (w *worker) compareParts(ctx context.Context, open []*comparison) (more []*
 		if asked[i], err = w.target.of(ctx, c.mate.key); err != nil {
 			return nil, server.failed("connecting to", err)
 		}
-		askSame(asked[i], c.reading, c.mate, c.offset)
+		askSame(asked[i], c.reading, c.mate)
+		if server.expiresFields() {
+			c.askFields(asked[i], c.mate.key)
+		}
 	}
 	if err := w.target.flush(); err != nil {
 		return nil, server.failed("reading from", err)
@@ -273,6 +274,12 @@ func (w *worker) compareParts(ctx context.Context, open []*comparison) (more []*
 				return nil, server.failedKey("reading", c.mate.key, err)
 			}
 			c.changed = c.changed || !same
+			if server.expiresFields() {
+				if same, err = c.sameFields(asked[i]); err != nil {
+					return nil, server.failedKey("reading", c.mate.key, err)
+				}
+				c.changed = c.changed || !same
+			}
 		}
 		if !c.ended && !c.changed {
 			more = append(more, c)
@@ -281,28 +288,16 @@ func (w *worker) compareParts(ctx context.Context, open []*comparison) (more []*
 	return more, nil
 }
 
-// readParts reads and masks the next part of each key.
-func (w *worker) readParts(ctx context.Context, open []*comparison) error {
-	server := w.copier.source
-	asked := make([]*wire, len(open))
+// readComparisons reads and masks the next part of each key.
+func (w *worker) readComparisons(ctx context.Context, open []*comparison) error {
+	readings := make([]*reading, len(open))
 	for i, c := range open {
-		from, err := w.source.of(ctx, c.key)
-		if err != nil {
-			return server.failed("connecting to", err)
-		}
-		c.ask(from)
-		c.offset, asked[i] = c.reading.offset, from
+		readings[i] = c.reading
 	}
-	if err := w.source.flush(); err != nil {
-		return server.failed("reading from", err)
+	if err := w.readParts(ctx, readings); err != nil {
+		return err
 	}
-	for i, c := range open {
-		if err := c.read(asked[i]); err != nil {
-			return server.failedKey("reading", c.key, err)
-		}
-		if err := c.apply(&w.scratch); err != nil {
-			return err
-		}
+	for _, c := range open {
 		c.distinct.add(c.reading)
 		if c.kind == typeString {
 			c.sent += int64(len(c.elements[0]))

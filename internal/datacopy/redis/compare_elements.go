@@ -7,17 +7,17 @@ import (
 )
 
 // askSame requests from the target what a part of the source has.
-func askSame(to *wire, r, mate *reading, offset int64) {
+func askSame(to *wire, r, mate *reading) {
 	switch r.kind {
 	case typeString, typeList:
-		command, last := "GETRANGE", offset+int64(len(r.elements[0]))-1
+		command, last := "GETRANGE", r.began+int64(len(r.elements[0]))-1
 		if r.kind == typeList {
-			command, last = "LRANGE", offset+int64(len(r.elements))-1
+			command, last = "LRANGE", r.began+int64(len(r.elements))-1
 		}
 		to.begin(4)
 		to.text(command)
 		to.arg(mate.key)
-		to.integer(offset)
+		to.integer(r.began)
 		to.integer(last)
 		return
 	}

@@ -11,15 +11,15 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Suite{
-		Engine: redis.New(), Store: store{}, Records: 40_000, ChunkBytes: 64 << 10, Secret: storetest.Secret,
+		Engine: redis.New(), Store: store{storetest.Redis, storetest.Redis}, Records: 40_000, ChunkBytes: 64 << 10, Secret: storetest.Secret,
 	})
 }
 
 // store is what the suite does beside the engine: a record is a hash.
-type store struct{}
+type store struct{ source, target starter }
 
-func (store) Pair(t *testing.T) (from, to string) {
-	return storetest.Redis(t).URL, storetest.Redis(t).URL
+func (s store) Pair(t *testing.T) (from, to string) {
+	return s.source(t).URL, s.target(t).URL
 }
 
 func (store) key(number int) string { return fmt.Sprintf("record:%d", number) }

@@ -5,7 +5,7 @@ import "time"
 // expiryCommand: since Redis 7 a server tells when a key expires; before, it
 // tells how long that is, which is made absolute with the time at which the
 // answer came.
-func (s *server) tellsExpiry() bool { return s.version >= 7 }
+func (s *server) tellsExpiry() bool { return s.version >= 700 }
 
 // askExpiry requests when a key expires.
 func askExpiry(w *wire, s *server, key []byte) {

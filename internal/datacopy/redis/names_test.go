@@ -13,14 +13,14 @@ import (
 	"github.com/landfall-dev/landfall/internal/progress"
 )
 
-// namesMask masks names of users' keys, and nothing else.
-func namesMask(t *testing.T) *mask.Mask {
+// maskOf makes a mask of rules, all in one line.
+func maskOf(t *testing.T, text string) *mask.Mask {
 	t.Helper()
-	rules, err := mask.Parse(strings.NewReader("version: landfall.dev/mask/v1\nrules: [{key: 'user:*:cart', names: [email]}]"))
+	rules, err := mask.Parse(strings.NewReader("version: landfall.dev/mask/v1\n" + text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := mask.NewKey([]byte("a key for tests of names"))
+	key, err := mask.NewKey([]byte("a key for tests of masks"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +31,9 @@ func namesMask(t *testing.T) *mask.Mask {
 	return m
 }
 
-// TestMasksNamesOfKeys copies, finds differences, and copies what differs.
+// TestMasksNamesOfKeys masks names of users' keys, and nothing else; it copies, finds differences, and copies what differs.
 func TestMasksNamesOfKeys(t *testing.T) {
-	req := datacopy.Request{From: startRedis(t), To: startRedis(t), Mask: namesMask(t)}
+	req := datacopy.Request{From: startRedis(t), To: startRedis(t), Mask: maskOf(t, "rules: [{key: 'user:*:cart', names: [email]}]")}
 	source, target, ctx := open(t, req.From), open(t, req.To), t.Context()
 	for _, user := range []string{"ann@shop.test", "Ann@shop.test", "bob@shop.test"} {
 		source.HSet(ctx, "user:"+user+":cart", "of", user)

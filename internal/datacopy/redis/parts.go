@@ -40,9 +40,10 @@ type reading struct {
 	expiry int64
 	length int64
 	mask   datacopy.ValueMask
-	// cursor and offset are where the next part begins.
-	cursor string
-	offset int64
+	// cursor and offset are where the next part begins, began where the last one
+	// did.
+	cursor        string
+	offset, began int64
 	// sent is how many bytes of a string were seen after masking.
 	sent int64
 	// step is the number of elements, or bytes, of a part.
@@ -53,6 +54,9 @@ type reading struct {
 	elements [][]byte
 	memory   []byte
 	masked   []byte
+	// fields are when the fields of the last part of a hash expire; nil when the
+	// server knows no such thing.
+	fields []int64
 }
 
 // askKind requests what is to be known of a key before reading it.
@@ -149,7 +153,7 @@ func (r *reading) ask(w *wire) {
 
 // read reads the part that was asked for.
 func (r *reading) read(w *wire) error {
-	r.elements, r.memory = r.elements[:0], r.memory[:0]
+	r.elements, r.memory, r.began = r.elements[:0], r.memory[:0], r.offset
 	switch r.kind {
 	case typeString:
 		return r.readString(w)
@@ -239,14 +243,14 @@ func (r *reading) apply(scratch *datacopy.Scratch) error {
 }
 
 // writeInto gathers the commands that add the part to a key, and gives their
-// number. offset is where the part of a string begins.
-func (r *reading) writeInto(w *wire, key []byte, offset int64) int {
-	if len(r.elements) == 0 || (r.kind == typeString && len(r.elements[0]) == 0 && offset > 0) {
+// number.
+func (r *reading) writeInto(w *wire, key []byte) int {
+	if len(r.elements) == 0 || (r.kind == typeString && len(r.elements[0]) == 0 && r.began > 0) {
 		return 0
 	}
 	switch r.kind {
 	case typeString:
-		writeString(w, key, r.elements[0], offset)
+		writeString(w, key, r.elements[0], r.began)
 		return 1
 	case typeZset:
 		w.begin(2 + len(r.elements))

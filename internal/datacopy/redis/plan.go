@@ -158,12 +158,12 @@ func warn(plan *datacopy.Plan, req datacopy.Request, source, target *server) {
 	if req.MaxThreadsRunning > 0 || req.MaxReplicaLag > 0 {
 		plan.Warnings = append(plan.Warnings, "Redis has no threads or lag to watch: limit the bytes a second instead")
 	}
-	if source.version > target.version {
+	if !target.knowsPayloads(source) {
 		plan.Warnings = append(plan.Warnings, fmt.Sprintf(
-			"the target (%.1f) is older than the source (%.1f): keys whose payload it does not know are written by type, which takes longer", target.version, source.version))
+			"the target (%s) does not know how the source (%s) packs values: they are written by type, which takes longer", target.product(), source.product()))
 	}
-	if source.version >= 7.4 {
-		plan.NotKept = append(plan.NotKept, "expiry of single fields, of hashes that are large or masked")
+	if source.expiresFields() && !target.expiresFields() {
+		plan.NotKept = append(plan.NotKept, fmt.Sprintf("expiry of single fields of hashes, which the target (%s) does not know", target.product()))
 	}
 }
 

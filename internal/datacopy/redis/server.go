@@ -26,8 +26,9 @@ type server struct {
 	address datacopy.Address
 	cluster bool
 	layout  atomic.Pointer[layout]
-	// version is that of the first node, such as 7.0.
-	version float64
+	// version is that of the first node; valkey is set, too, of Valkey, whose
+	// version is the one of Redis that it answers like.
+	version, valkey version
 	// databases has the number of keys by database, as the servers tell.
 	databases map[int]int64
 	// memory is what the data takes, all databases together.
@@ -63,7 +64,7 @@ func connect(ctx context.Context, address datacopy.Address) (*server, error) {
 	if err != nil {
 		return nil, s.failed("connecting to", err)
 	}
-	s.version = versionOf(info["Server"]["redis_version"])
+	s.version, s.valkey = versionOf(info["Server"]["redis_version"]), versionOf(info["Server"]["valkey_version"])
 	s.cluster = info["Cluster"]["cluster_enabled"] == "1"
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
@@ -150,13 +151,6 @@ func (s *server) count(info map[string]map[string]string) {
 	}
 	n, _ := strconv.ParseInt(info["Memory"]["used_memory_dataset"], 10, 64)
 	s.memory += n
-}
-
-func versionOf(text string) float64 {
-	major, rest, _ := strings.Cut(text, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	version, _ := strconv.ParseFloat(major+"."+minor, 64)
-	return version
 }
 
 func (s *server) options(node string, database int) *redis.Options {

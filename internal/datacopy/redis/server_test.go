@@ -16,7 +16,10 @@ import (
 // patience is how long a test waits for a server on a busy machine.
 const patience = time.Minute
 
-// startRedis runs a server of its own until the test ends.
+// starter runs a server of its own until the test ends.
+type starter func(t *testing.T, options ...string) *storetest.Server
+
+// startRedis runs a server of the version that is at hand.
 func startRedis(t *testing.T, options ...string) datacopy.Address {
 	t.Helper()
 	return address(t, storetest.Redis(t, options...).URL)
@@ -34,11 +37,16 @@ func address(t *testing.T, text string) datacopy.Address {
 // startCluster runs a cluster of three masters.
 func startCluster(t *testing.T, options ...string) datacopy.Address {
 	t.Helper()
+	return clusterOf(t, storetest.Redis, options...)
+}
+
+func clusterOf(t *testing.T, start starter, options ...string) datacopy.Address {
+	t.Helper()
 	nodes, buses := make([]datacopy.Address, 3), make([]string, 3)
 	ctx := t.Context()
 	for i := range nodes {
 		buses[i] = storetest.FreePort(t)
-		nodes[i] = startRedis(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", buses[i]}, options...)...)
+		nodes[i] = address(t, start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", buses[i]}, options...)...).URL)
 	}
 	_, port, _ := strings.Cut(nodes[0].Host(), ":")
 	for i, node := range nodes {

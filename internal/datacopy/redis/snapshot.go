@@ -30,7 +30,7 @@ func (u *unitCopy) listSnapshot(ctx context.Context, node string) error {
 			u.done.Store(0)
 			u.resumption.comparing.Store(true)
 		}
-		s := &snapshot{unitCopy: u, node: node, position: position}
+		s := &snapshot{unitCopy: u, node: node, position: position, native: attempt > 0}
 		s.hand = func(p *piece) error {
 			failed = u.send(ctx, p)
 			return failed
@@ -55,6 +55,9 @@ type snapshot struct {
 	*unitCopy
 	node     string
 	position *position
+	// native takes the snapshot in the source's own format, also where the target
+	// would know another.
+	native bool
 	// hand gives a piece to the workers.
 	hand   func(*piece) error
 	reader *rdb.Reader
@@ -73,7 +76,7 @@ func (s *snapshot) run(ctx context.Context) error {
 	}
 	defer w.close()
 	defer w.until(ctx)()
-	stream, mark, err := startSnapshot(w, s.way.Delay)
+	stream, mark, err := startSnapshot(w, s.announced(), s.way.Delay)
 	if err != nil {
 		return err
 	}
@@ -98,6 +101,17 @@ func (s *snapshot) run(ctx context.Context) error {
 		}
 	}
 	return s.position.Begin(s.position.at(atEnd), 0, 0, 0).Listed()
+}
+
+// announced is the version that the source is to take this side for: Valkey
+// from 9 on gives all others an older format, which every Redis from 7.2 on
+// knows, but which has no room for fields that expire: then it gives up.
+func (s *snapshot) announced() string {
+	from := s.copier.source
+	if from.valkey < 900 || !(s.native || s.copier.target.knowsPayloads(from)) {
+		return ""
+	}
+	return from.valkey.String() + ".0"
 }
 
 // records takes one record after the other, until the end.

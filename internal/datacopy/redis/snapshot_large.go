@@ -89,7 +89,7 @@ func (l *largeValue) writeElements(record *rdb.Record) (err error) {
 		if err := r.apply(&l.scratch); err != nil {
 			return err
 		}
-		l.asked += r.writeInto(l.to, l.target, 0)
+		l.asked += r.writeInto(l.to, l.target)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (w *worker) sendDecoded(ctx context.Context, p *piece, at int, mask datacop
 	if err := r.apply(&w.scratch); err != nil {
 		return nil, 0, err
 	}
-	return w.write(ctx, r, 0, true)
+	return w.write(ctx, r, true)
 }
 
 // sendValue gathers the command that writes a value as it is.
@@ -117,7 +117,7 @@ func (w *worker) sendValue(ctx context.Context, p *piece, at int) (*wire, error)
 	if err != nil {
 		return nil, w.copier.target.failed("connecting to", err)
 	}
-	if v.kind == rdb.String && (expiry < 0 || w.copier.target.version >= 6.2) {
+	if v.kind == rdb.String && (expiry < 0 || w.copier.target.version >= 602) {
 		if w.decoded, err = rdb.AppendString(w.decoded[:0], v.raw); err != nil {
 			return nil, w.copier.source.failedKey("reading", p.keys[at], err)
 		}

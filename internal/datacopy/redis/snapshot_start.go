@@ -24,8 +24,8 @@ func (r *refusal) Unwrap() error { return r.cause }
 // startSnapshot asks for a snapshot as a replica does that wants nothing else,
 // and gives it with the mark that ends it. A server that has none to give is a
 // refusal.
-func startSnapshot(w *wire, wait time.Duration) (stream io.Reader, mark []byte, err error) {
-	if err := offerReplica(w); err != nil {
+func startSnapshot(w *wire, version string, wait time.Duration) (stream io.Reader, mark []byte, err error) {
+	if err := offerReplica(w, version); err != nil {
 		return nil, nil, err
 	}
 	w.command("SYNC")
@@ -48,17 +48,24 @@ func startSnapshot(w *wire, wait time.Duration) (stream io.Reader, mark []byte, 
 }
 
 // offerReplica says what this side understands. Servers before 7 do not know
-// replicas that want no changes.
-func offerReplica(w *wire) error {
+// replicas that want no changes, and only some want to know a version.
+func offerReplica(w *wire, version string) error {
 	w.command("REPLCONF", "capa", "eof")
 	w.command("REPLCONF", "rdb-only", "1")
+	further := 1
+	if version != "" {
+		w.command("REPLCONF", "version", version)
+		further++
+	}
 	if err := w.flush(); err != nil {
 		return err
 	}
 	err := w.ok()
-	var reply replyError
-	if second := w.ok(); second != nil && !errors.As(second, &reply) {
-		return second
+	for range further {
+		var reply replyError
+		if other := w.ok(); other != nil && !errors.As(other, &reply) {
+			return other
+		}
 	}
 	return refused(err)
 }

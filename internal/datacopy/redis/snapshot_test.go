@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
-	"github.com/landfall-dev/landfall/internal/datacopy/mask"
 	"github.com/landfall-dev/landfall/internal/datacopy/redis"
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 	"github.com/landfall-dev/landfall/internal/progress"
@@ -185,18 +184,7 @@ func TestASnapshotHasWhatIsMeant(t *testing.T) {
 // TestMasksWhatASnapshotHas masks small values and large ones. That nothing is
 // left unmasked, the verification shows, which reads the source by type.
 func TestMasksWhatASnapshotHas(t *testing.T) {
-	rules, err := mask.Parse(strings.NewReader("version: landfall.dev/mask/v1\nrules: [{key: 'user:*', fields: {name: name}}, {key: 'large *', value: hash, fields: {'*': hash}}, {key: 'list', value: hash}, {key: 'scores', value: pseudonym}, {key: 'text', value: email}, {key: 'numbers', value: pseudonym}]"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := mask.NewKey([]byte("a key for tests of snapshots"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := rules.For("cache", datacopy.Redis, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := maskOf(t, "rules: [{key: 'user:*', fields: {name: name}}, {key: 'large *', value: hash, fields: {'*': hash}}, {key: 'list', value: hash}, {key: 'scores', value: pseudonym}, {key: 'text', value: email}, {key: 'numbers', value: pseudonym}]")
 	req := datacopy.Request{From: startRedis(t, ready...), To: startRedis(t), Mask: m, Options: bySnapshot}
 	fill(t, open(t, req.From), "")
 	run(t, req, &datacopy.MemoryJournal{})

@@ -107,7 +107,7 @@ func (s *streamCopy) setID(ctx context.Context) error {
 		return err
 	}
 	args := []any{"XSETID", s.to, state["last-generated-id"]}
-	if added, known := state["entries-added"]; known && s.copier.target.version >= 7 {
+	if added, known := state["entries-added"]; known && s.copier.target.version >= 700 {
 		args = append(args, "ENTRIESADDED", added, "MAXDELETEDID", state["max-deleted-entry-id"])
 	}
 	return s.toClient.Do(ctx, args...).Err()
@@ -132,7 +132,7 @@ func streamState(ctx context.Context, client redis.UniversalClient, key string) 
 // group makes a consumer group as it is in the source.
 func (s *streamCopy) group(ctx context.Context, group redis.XInfoGroup) error {
 	create := []any{"XGROUP", "CREATE", s.to, group.Name, group.LastDeliveredID}
-	if s.copier.target.version >= 7 && s.copier.source.version >= 7 {
+	if s.copier.target.version >= 700 && s.copier.source.version >= 700 {
 		create = append(create, "ENTRIESREAD", max(group.EntriesRead, -1))
 	}
 	if err := s.toClient.Do(ctx, create...).Err(); err != nil {

@@ -5,7 +5,7 @@ import "context"
 // canPassStrings says whether strings may go by MGET and SET: one node has all
 // keys of a piece, and SET knows points in time (since 6.2).
 func (w *worker) canPassStrings() bool {
-	return !w.copier.source.cluster && w.copier.source.tellsExpiry() && w.copier.target.version >= 6.2
+	return !w.copier.source.cluster && w.copier.source.tellsExpiry() && w.copier.target.version >= 602
 }
 
 // passStrings gathers the strings among keys for the target, and gives where

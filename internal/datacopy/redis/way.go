@@ -65,6 +65,11 @@ func wayOf(plan *datacopy.Plan, unit string) way {
 
 // planWays chooses how each unit is read.
 func planWays(ctx context.Context, plan *datacopy.Plan, req datacopy.Request, source *server) error {
+	for option := range req.Options {
+		if option != readBy {
+			return fault.New(fault.Invalid, "Redis knows "+readBy+".", "planning the copy: option %s is unknown", option)
+		}
+	}
 	asked := req.Options[readBy]
 	if asked != "" && asked != byScan && asked != byReplication {
 		return fault.New(fault.Invalid, "Use scan or replication.", "planning the copy: option %s=%s is unknown", readBy, asked)

@@ -153,9 +153,17 @@ func (w *wire) length(want byte) (int64, error) {
 // integerReply reads an integer reply.
 func (w *wire) integerReply() (int64, error) { return w.length(':') }
 
-// ok reads a reply of which only the success matters.
+// ok reads a reply of which only the success matters: one line, or a list of
+// such.
 func (w *wire) ok() error {
-	_, _, err := w.line()
+	kind, rest, err := w.line()
+	if err != nil || kind != '*' {
+		return err
+	}
+	n, err := strconv.Atoi(string(rest))
+	for ; err == nil && n > 0; n-- {
+		_, _, err = w.line()
+	}
 	return err
 }
 
