@@ -42,6 +42,9 @@ func TestTerraformInTheCluster(t *testing.T) {
 	if out := landfall(t, "cluster", "drift", "e2e-terraform", "--in-cluster"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("it has drifted:\n%s", out)
 	}
+	if out := landfall(t, "cluster", "unlock", "e2e-terraform", "--in-cluster"); !strings.Contains(out, "cluster e2e-terraform is not locked") {
+		t.Errorf("unlocking what nobody works on says:\n%s", out)
+	}
 	landfall(t, "cluster", "destroy", "e2e-terraform", "--in-cluster", "--yes")
 	if out, code := command("landfall", "cluster", "get", "e2e-terraform"); code != 2 {
 		t.Errorf("it is still there: %s", out)

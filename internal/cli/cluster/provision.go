@@ -33,6 +33,7 @@ type engine interface {
 	Apply(ctx context.Context, name string, opts provision.ApplyOptions, reporter progress.Reporter) (*provision.Planned, error)
 	Destroy(ctx context.Context, name string, opts provision.DestroyOptions, reporter progress.Reporter) error
 	Drift(ctx context.Context, name string, reporter progress.Reporter) (*provision.Planned, error)
+	Unlock(ctx context.Context, name string, force bool, reporter progress.Reporter) (*provision.Unlocked, error)
 }
 
 // place says where Terraform runs.

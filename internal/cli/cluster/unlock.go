@@ -13,29 +13,34 @@ import (
 )
 
 func newUnlock(c *command.Context) *cobra.Command {
-	var force bool
+	var (
+		force bool
+		place place
+	)
 	cmd := &cobra.Command{
 		Use:   "unlock NAME",
 		Short: "Say who works on a cluster, and take the lock from the dead",
 		Long: `Say who has the lock of a cluster and whether they are alive: they say so every
 few seconds. The lock of somebody who is dead is taken away, and the one that
 Terraform has of the state with it. --force takes both from the living, who then
-stop at once.
+stop at once. With --in-cluster that is done by a Job of the management cluster,
+where the backend of the state is reached from there alone.
 
 It is seldom needed: whoever works on the cluster next takes over from the dead.`,
-		Example:           "  landfall cluster unlock green\n  landfall cluster unlock green --force",
+		Example:           "  landfall cluster unlock green\n  landfall cluster unlock green --force\n  landfall cluster unlock green --in-cluster",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: ask.CompleteClusters(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return unlock(cmd.Context(), c, args[0], force)
+			return unlock(cmd.Context(), c, args[0], force, place)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "although they are alive, or nobody knows")
+	place.addTo(cmd.Flags())
 	return cmd
 }
 
-func unlock(ctx context.Context, c *command.Context, name string, force bool) error {
-	p, err := Provisioner(c)
+func unlock(ctx context.Context, c *command.Context, name string, force bool, where place) error {
+	p, err := where.engine(ctx, c, false)
 	if err != nil {
 		return err
 	}

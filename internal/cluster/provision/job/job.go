@@ -26,6 +26,7 @@ const (
 	opApply   = "apply"
 	opDestroy = "destroy"
 	opDrift   = "drift"
+	opUnlock  = "unlock"
 )
 
 // Request is what a pod is to do; of the options, those of the operation count.
@@ -35,6 +36,8 @@ type Request struct {
 	Plan      provision.PlanOptions    `json:"plan"`
 	Apply     provision.ApplyOptions   `json:"apply"`
 	Destroy   provision.DestroyOptions `json:"destroy"`
+	// Force of Unlock.
+	Force bool `json:"force,omitempty"`
 }
 
 // Options are what a Runner works with.
@@ -60,24 +63,30 @@ func New(opts Options) *Runner { return &Runner{opts} }
 
 // Plan is provision.Provisioner's.
 func (r *Runner) Plan(ctx context.Context, name string, opts provision.PlanOptions, reporter progress.Reporter) (*provision.Planned, error) {
-	return r.planned(ctx, Request{Operation: opPlan, Cluster: name, Plan: opts}, nil, reporter)
+	return answered[provision.Planned](ctx, r, Request{Operation: opPlan, Cluster: name, Plan: opts}, nil, reporter)
 }
 
 // Drift is provision.Provisioner's.
 func (r *Runner) Drift(ctx context.Context, name string, reporter progress.Reporter) (*provision.Planned, error) {
-	return r.planned(ctx, Request{Operation: opDrift, Cluster: name}, nil, reporter)
+	return answered[provision.Planned](ctx, r, Request{Operation: opDrift, Cluster: name}, nil, reporter)
 }
 
 // Apply is provision.Provisioner's. Without opts.Approve nothing has to be
 // approved.
 func (r *Runner) Apply(ctx context.Context, name string, opts provision.ApplyOptions, reporter progress.Reporter) (*provision.Planned, error) {
-	return r.planned(ctx, Request{Operation: opApply, Cluster: name, Apply: opts}, decide(opts.Approve), reporter)
+	return answered[provision.Planned](ctx, r, Request{Operation: opApply, Cluster: name, Apply: opts}, decide(opts.Approve), reporter)
 }
 
 // Destroy is provision.Provisioner's.
 func (r *Runner) Destroy(ctx context.Context, name string, opts provision.DestroyOptions, reporter progress.Reporter) error {
-	_, err := r.planned(ctx, Request{Operation: opDestroy, Cluster: name, Destroy: opts}, decide(opts.Approve), reporter)
+	_, err := r.run(ctx, Request{Operation: opDestroy, Cluster: name, Destroy: opts}, decide(opts.Approve), reporter)
 	return err
+}
+
+// Unlock is provision.Provisioner's, where only a pod reaches the state. What was
+// found is not given with an error.
+func (r *Runner) Unlock(ctx context.Context, name string, force bool, reporter progress.Reporter) (*provision.Unlocked, error) {
+	return answered[provision.Unlocked](ctx, r, Request{Operation: opUnlock, Cluster: name, Force: force}, nil, reporter)
 }
 
 // approve shows what is to be done, as it came from the pod; an error stops.
@@ -97,17 +106,17 @@ func decide[T any](ask func(context.Context, *T) error) approve {
 	}
 }
 
-// planned runs a request, and gives the plan that it ends with.
-func (r *Runner) planned(ctx context.Context, request Request, ask approve, reporter progress.Reporter) (*provision.Planned, error) {
-	answer, err := r.run(ctx, request, ask, reporter)
-	if err != nil || len(answer) == 0 {
+// answered runs a request, and gives what the pod answers.
+func answered[T any](ctx context.Context, r *Runner, request Request, ask approve, reporter progress.Reporter) (*T, error) {
+	text, err := r.run(ctx, request, ask, reporter)
+	if err != nil || len(text) == 0 {
 		return nil, err
 	}
-	planned := &provision.Planned{}
-	if err := json.Unmarshal(answer, planned); err != nil {
+	answer := new(T)
+	if err := json.Unmarshal(text, answer); err != nil {
 		return nil, fmt.Errorf("reading the pod's answer: %w", err)
 	}
-	return planned, nil
+	return answer, nil
 }
 
 // run finds the Job that does this already, or makes one, and follows it to its

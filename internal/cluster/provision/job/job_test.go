@@ -17,6 +17,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gotest.tools/v3/golden"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -237,6 +244,39 @@ func TestARequestComesAsItWasMade(t *testing.T) {
 	}
 	if want.digest() != got.digest() || want.digest() == (Request{Operation: opDestroy, Cluster: "green"}).digest() {
 		t.Error("digests do not tell requests apart")
+	}
+}
+
+// TestAPodUnlocksAsAMachineDoes: not from under those whose pod runs.
+func TestAPodUnlocksAsAMachineDoes(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	ann, now := "ann@terraform-x (pid 1)", metav1.NowMicro()
+	lock := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: provision.Namespace, Name: "cluster-green", Annotations: map[string]string{"landfall.dev/operation": "applying", "landfall.dev/pod": "terraform-x"}},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &ann, AcquireTime: &now, RenewTime: &now},
+	}
+	cl := fake.NewClientBuilder().WithScheme(scheme).WithObjects(lock,
+		&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "green"}, Spec: v1alpha1.ClusterSpec{Terraform: &v1alpha1.Terraform{Module: "aws-eks"}, KubeconfigSecret: provision.SecretRef("green")}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: provision.Namespace, Name: "terraform-x"}, Status: corev1.PodStatus{Phase: corev1.PodRunning}},
+	).Build()
+	var log bytes.Buffer
+	server := Server{Provisioner: provision.New(provision.Options{Client: cl, Clock: time.Now}), Out: &log}
+	if err := server.Serve(t.Context(), Request{Operation: opUnlock, Cluster: "green"}); fault.ClassOf(err) != fault.Refused {
+		t.Errorf("the living are unlocked: %v", err)
+	}
+	p := player{reporter: &lines{}}
+	var said error
+	if _, err := p.play(&log, func(e event) (bool, error) { said = e.error(); return true, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if fault.ClassOf(said) != fault.Refused || !strings.Contains(said.Error(), ann) || fault.HintOf(said) == "" {
+		t.Errorf("elsewhere is shown: %v (hint %q)", said, fault.HintOf(said))
+	}
+	if err := cl.Get(t.Context(), client.ObjectKeyFromObject(lock), lock); err != nil {
+		t.Errorf("the lock is gone: %v", err)
 	}
 }
 

@@ -96,7 +96,7 @@ func (s Server) Fail(err error) error {
 	return err
 }
 
-func (s Server) do(ctx context.Context, request Request, w *writer) (*provision.Planned, error) {
+func (s Server) do(ctx context.Context, request Request, w *writer) (answer any, err error) {
 	name, p := request.Cluster, s.Provisioner
 	switch request.Operation {
 	case opPlan:
@@ -118,6 +118,8 @@ func (s Server) do(ctx context.Context, request Request, w *writer) (*provision.
 			return s.approval(ctx, w, d, d.Plan.Inputs)
 		}
 		return nil, p.Destroy(ctx, name, opts, w)
+	case opUnlock:
+		return p.Unlock(ctx, name, request.Force, w)
 	}
 	return nil, fault.New(fault.Invalid, "Is the controller older than this landfall? `landfall up` brings it up to date.", "operation %q is unknown", request.Operation)
 }
