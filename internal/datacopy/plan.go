@@ -1,8 +1,11 @@
 package datacopy
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -17,6 +20,12 @@ type Plan struct {
 	Mode Mode   `json:"mode"`
 	// Replace is the request's: what is in the target may be lost.
 	Replace bool `json:"replace,omitempty"`
+	// Delete, Include, Exclude and Options are the request's too: a copy that
+	// goes on does so as it was asked for.
+	Delete  bool              `json:"delete,omitempty"`
+	Include []string          `json:"include,omitempty"`
+	Exclude []string          `json:"exclude,omitempty"`
+	Options map[string]string `json:"options,omitempty"`
 	// MaskDigest is that of the mask, "" without one.
 	MaskDigest string    `json:"maskDigest,omitempty"`
 	Made       time.Time `json:"made"`
@@ -61,14 +70,18 @@ type Unit struct {
 
 // NewPlan makes the plan for a request, with no units yet.
 func NewPlan(req Request) *Plan {
-	mode := req.Mode
-	if mode == "" {
-		mode = Full
-	}
 	return &Plan{
 		ID: rand.Text(), Kind: req.From.Kind(), From: req.From.String(), To: req.To.String(),
-		Mode: mode, Replace: req.Replace, MaskDigest: req.MaskDigest(), Made: time.Now().UTC(),
+		Mode: cmp.Or(req.Mode, Full), Replace: req.Replace, Delete: req.Delete, Include: req.Include, Exclude: req.Exclude, Options: req.Options,
+		MaskDigest: req.MaskDigest(), Made: time.Now().UTC(),
 	}
+}
+
+// asked says whether the request is for what the plan was made for. How fast,
+// and by how many workers, may change on the way.
+func (p *Plan) asked(req Request) bool {
+	return p.Mode == cmp.Or(req.Mode, Full) && p.Delete == req.Delete &&
+		slices.Equal(p.Include, req.Include) && slices.Equal(p.Exclude, req.Exclude) && maps.Equal(p.Options, req.Options)
 }
 
 // Totals adds up all units.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -89,15 +90,29 @@ func (p *Plan) Check(req Request) error {
 	switch {
 	case p.Kind != req.From.Kind() || p.From != req.From.String() || p.To != req.To.String():
 		return fault.New(fault.Refused, "Plan anew.", "copying data: the plan is for %s to %s", p.From, p.To)
+	case !p.asked(req):
+		return fault.New(fault.Refused, "Ask for the same again, or begin anew (--anew).",
+			"copying data from %s to %s: what was begun was asked for otherwise: another mode, other names or options", p.From, p.To)
 	case p.MaskDigest != req.MaskDigest():
 		return fault.New(fault.Refused, "Use the rules and the secret the copy began with, or begin anew.", "copying data: the mask is not the plan's")
 	case len(p.Blockers) > 0:
 		return fault.New(fault.Refused, "", "copying data from %s to %s: %s", p.From, p.To, strings.Join(p.Blockers, "; "))
 	case len(p.Overwrites) > 0 && !p.Replace && p.Mode != Incremental:
-		return fault.New(fault.Refused, "Ask for replace if it may be lost, or for an incremental copy.",
-			"copying data: %s is not empty: %s", p.To, strings.Join(p.Overwrites, "; "))
+		return fault.New(fault.Refused, "Ask to replace it (--replace) if it may be lost, or for an incremental copy (--incremental).",
+			"copying data: %s is not empty: %s", p.To, first(p.Overwrites))
 	}
 	return nil
+}
+
+// named is how many things of a list an error names.
+const named = 3
+
+// first names the first things of a list, and counts the others.
+func first(things []string) string {
+	if len(things) <= named+1 {
+		return strings.Join(things, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(things[:named], "; "), len(things)-named)
 }
 
 // Err is nil when everything is equal.
@@ -107,13 +122,16 @@ func (r *Report) Err() error {
 		return nil
 	case Different:
 		var names []string
+		hint := "Look at the differences; copy again in the incremental mode."
 		for _, unit := range r.Units {
 			if unit.Answer == Different {
 				names = append(names, unit.Name)
 			}
+			if slices.ContainsFunc(unit.Differences, func(d Difference) bool { return d.What == Extra }) {
+				hint = "Look at the differences; copy again in the incremental mode, with --delete for what only the target has."
+			}
 		}
-		return fault.New(fault.NotHolding, "Look at the differences; copy again in the incremental mode.",
-			"verifying the copy: %d of %d parts differ: %s", len(names), len(r.Units), strings.Join(names, ", "))
+		return fault.New(fault.NotHolding, hint, "verifying the copy: %d of %d parts differ: %s", len(names), len(r.Units), first(names))
 	}
 	var causes []error
 	for _, unit := range r.Units {

@@ -161,7 +161,11 @@ func (f *askFlags) finish(c *command.Context, state batch.State, failed error) e
 	if len(state.Stores) == 0 {
 		return failed
 	}
-	if err := c.Print(state, func(w io.Writer) error { return showState(w, state) }); err != nil {
+	shown := state
+	if failed != nil {
+		shown = withoutMessages(state) // the error says the same
+	}
+	if err := c.Print(state, func(w io.Writer) error { return showState(w, shown) }); err != nil {
 		return err
 	}
 	return failed

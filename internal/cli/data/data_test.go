@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -274,4 +275,53 @@ func (s *shell) await(pattern string) string {
 	}
 	s.t.Fatalf("%s is not there", pattern)
 	return ""
+}
+
+// TestRefusalsKeepWhatWas: asking again for what is refused leaves the record
+// of an earlier copy as it was, and what was begun goes on only as it was asked
+// for.
+func TestRefusalsKeepWhatWas(t *testing.T) {
+	s := newShell(t)
+	sides := []string{"--from", s.address("old"), "--to", s.address("new")}
+	copying := func(flags ...string) error {
+		t.Helper()
+		_, _, err := s.run(slices.Concat([]string{"copy"}, sides, flags)...)
+		return err
+	}
+	if err := copying("--include", "customers"); err != nil {
+		t.Fatal(err)
+	}
+	kept := s.await(filepath.Join(s.state, "landfall", "copies", "*", batch.StateFile))
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		flags []string
+		want  fault.Class
+	}{
+		"not empty":        {nil, fault.Refused},
+		"not empty, anew":  {[]string{"--anew"}, fault.Refused},
+		"names nothing":    {[]string{"--include", "nowhere"}, fault.NotFound},
+		"unknown option":   {[]string{"--replace", "--option", "mysql.definers=keep"}, fault.Invalid},
+		"no kind of store": {[]string{"--replace", "--option", "mysq.definer=keep"}, fault.Invalid},
+	} {
+		if err := copying(tt.flags...); fault.ClassOf(err) != tt.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after, err := os.ReadFile(kept); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: the record of the earlier copy is another (%v)", name, err)
+		}
+	}
+
+	// A copy that was killed: its journal has a plan, its folder no state.
+	if err := os.Remove(kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := copying(); fault.ClassOf(err) != fault.Refused || !strings.Contains(err.Error(), "asked for otherwise") {
+		t.Errorf("going on with other names: %v", err)
+	}
+	if err := copying("--include", "customers"); err != nil {
+		t.Errorf("going on as before: %v", err)
+	}
 }

@@ -198,7 +198,11 @@ var notPlain = regexp.MustCompile(`[^a-z0-9]+`)
 // every time, so that asking again goes on where it stopped.
 func nameOf(from, to datacopy.Address) string {
 	readable := func(a datacopy.Address) string {
-		return strings.Trim(notPlain.ReplaceAllString(strings.ToLower(cmp.Or(a.Name(), string(a.Kind()))), "-"), "-")
+		name := cmp.Or(a.Name(), string(a.Kind()))
+		if a.Kind() == datacopy.Redis { // a number says nothing
+			name = "redis-" + a.Name()
+		}
+		return strings.Trim(notPlain.ReplaceAllString(strings.ToLower(name), "-"), "-")
 	}
 	sum := sha256.Sum256([]byte(from.String() + "\x00" + from.Prefix() + "\x00" + to.String() + "\x00" + to.Prefix()))
 	name := readable(from) + "-to-" + readable(to)

@@ -79,16 +79,10 @@ func (f folder) write(file string, value any) error {
 }
 
 func (f folder) journal(store string) (datacopy.Journal, error) {
-	return datacopy.OpenJournal(f.path(store + ".journal"))
+	return datacopy.OpenJournal(f.path(store + journalSuffix))
 }
 
-// clear forgets an earlier copy.
-func (f folder) clear() error {
-	if err := os.RemoveAll(string(f)); err != nil {
-		return fmt.Errorf("forgetting the earlier copy: %w", err)
-	}
-	return nil
-}
+const journalSuffix = ".journal"
 
 // how a job is run in this process.
 type how struct {
@@ -110,7 +104,8 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 	if err != nil {
 		return batch.State{}, err
 	}
-	if err := f.prepare(c, job, how.anew); err != nil {
+	before, err := f.prepare(c, job, how.anew)
+	if err != nil {
 		return batch.State{}, err
 	}
 	options.Journal = f.journal
@@ -118,6 +113,9 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 		options.Cutover = f.cutover(ctx, how.cutover)
 	}
 	state, err := batch.Run(ctx, job, options)
+	if kept, failed := before.settle(f, state); kept || failed != nil {
+		return state, errors.Join(err, failed)
+	}
 	if ctx.Err() != nil {
 		return state, fmt.Errorf("interrupted: what was copied so far stays, `landfall data resume %s` goes on: %w", job.Name, context.Canceled)
 	}
@@ -125,24 +123,6 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 		err = writing
 	}
 	return state, err
-}
-
-// prepare writes down the job, so that resume knows it.
-func (f folder) prepare(c *command.Context, job batch.Job, anew bool) error {
-	var before batch.State
-	if err := f.read(batch.StateFile, &before); err != nil {
-		return err
-	}
-	unfinished, err := os.Stat(f.path(batch.JobFile))
-	if finished := before.Phase == batch.PhaseSucceeded || before.Phase == batch.PhaseDifferent; anew || finished {
-		if err := f.clear(); err != nil {
-			return err
-		}
-	} else if err == nil && unfinished != nil {
-		c.Progress().Note("%s was not finished: going on where it stopped (--anew begins anew)", job.Name)
-	}
-	job.Key = "" // asked for again
-	return f.write(batch.JobFile, job)
 }
 
 // conclude keeps state and evidence. The addresses are needed no more once all

@@ -3,10 +3,12 @@ package data
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -32,6 +34,14 @@ func showState(w io.Writer, state batch.State) error {
 	return err
 }
 
+func withoutMessages(state batch.State) batch.State {
+	state.Stores = slices.Clone(state.Stores)
+	for i := range state.Stores {
+		state.Stores[i].Message = ""
+	}
+	return state
+}
+
 func showStore(w *strings.Builder, store batch.StoreState) {
 	fmt.Fprintf(w, "%s (%s): %s → %s", store.Name, store.Kind, store.From, store.To)
 	if store.Masked {
@@ -42,7 +52,7 @@ func showStore(w *strings.Builder, store batch.StoreState) {
 	switch {
 	case outcome == nil:
 	case outcome.Report != nil:
-		_ = command.Rows(w, []string{"  what", "source", "target", "sent", "answer"}, reportRows(outcome))
+		_ = command.Rows(w, reportHead(outcome), reportRows(outcome))
 	case outcome.Plan != nil:
 		_ = command.Rows(w, []string{"  what", "count", "size", "masked"}, planRows(outcome.Plan))
 	}
@@ -50,6 +60,14 @@ func showStore(w *strings.Builder, store batch.StoreState) {
 		fmt.Fprintf(w, "  %s\n", result.Clean(line))
 	}
 	w.WriteString("\n")
+}
+
+// reportHead names the columns of a report; only a copy sent anything.
+func reportHead(outcome *datacopy.Outcome) []string {
+	if outcome.Result == nil {
+		return []string{"  what", "source", "target", "answer"}
+	}
+	return []string{"  what", "source", "target", "sent", "answer"}
 }
 
 func reportRows(outcome *datacopy.Outcome) [][]string {
@@ -61,10 +79,11 @@ func reportRows(outcome *datacopy.Outcome) [][]string {
 	}
 	rows := make([][]string, len(outcome.Report.Units))
 	for i, unit := range outcome.Report.Units {
-		rows[i] = []string{
-			"  " + result.Clean(unit.Name), counted(unit.Count, unit.Noun), counted(unit.TargetCount, unit.Noun),
-			humanize.Bytes(uint64(max(sent[unit.Name], 0))), string(unit.Answer),
+		row := []string{"  " + result.Clean(unit.Name), counted(unit.Count, unit.Noun), counted(unit.TargetCount, unit.Noun)}
+		if outcome.Result != nil {
+			row = append(row, humanize.Bytes(uint64(max(sent[unit.Name], 0))))
 		}
+		rows[i] = append(row, string(unit.Answer))
 	}
 	return rows
 }
@@ -84,7 +103,10 @@ func planRows(plan *datacopy.Plan) [][]string {
 	return rows
 }
 
-func counted(n int64, noun string) string { return humanize.Comma(n) + " " + noun }
+// counted words a number of what a plan counts, whose nouns are plurals.
+func counted(n int64, noun string) string {
+	return humanize.Comma(n) + " " + english.PluralWord(int(n), strings.TrimSuffix(noun, "s"), noun)
+}
 
 // differencesShown of a unit; -o json and the evidence have more.
 const differencesShown = 10

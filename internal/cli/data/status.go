@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/datacopy/batch"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/result"
 )
 
 // listed is one copy in the list.
@@ -108,7 +110,16 @@ func answered(state batch.State) datacopy.Answer {
 	return state.Answer()
 }
 
-func percent(state batch.State) string { return fmt.Sprintf("%.0f %%", state.Share()*100) }
+// percent is "" while nothing is known: of a copy that another process does, or
+// that never came to do anything.
+func percent(state batch.State) string {
+	for _, store := range state.Stores {
+		if len(store.Units) > 0 {
+			return fmt.Sprintf("%.0f %%", state.Share()*100)
+		}
+	}
+	return ""
+}
 
 // unfinished is the phase of a copy here that was ended from outside.
 const unfinished = "unfinished"
@@ -125,6 +136,12 @@ func (f folder) state() (batch.State, error) {
 		return state, err
 	}
 	state = batch.State{Name: job.Name, From: job.From, To: job.To, Phase: unfinished}
+	if f.idle() != nil {
+		state.Phase = batch.PhaseRunning
+	}
+	if about, err := os.Stat(f.path(batch.JobFile)); err == nil {
+		state.Started = about.ModTime()
+	}
 	for _, store := range job.Stores {
 		state.Stores = append(state.Stores, f.journaled(store))
 	}
@@ -136,7 +153,7 @@ func (f folder) journaled(store batch.Store) batch.StoreState {
 	s := batch.StoreState{Name: store.Name, State: unfinished}
 	journal, err := f.journal(store.Name)
 	if err != nil {
-		s.State, s.Message = batch.StateCopying, err.Error()
+		s.State = batch.StateCopying // another process works with it
 		return s
 	}
 	defer journal.Close()
@@ -206,7 +223,7 @@ func showOne(ctx context.Context, c *command.Context, name string) error {
 
 func printStatus(c *command.Context, state batch.State) error {
 	return c.Print(state, func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "%s: %s → %s: %s, %s\n", state.Name, state.From, command.OrDash(state.To), state.Phase, percent(state)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s → %s: %s\n", state.Name, state.From, command.OrDash(state.To), strings.TrimSuffix(state.Phase+", "+percent(state), ", ")); err != nil {
 			return err
 		}
 		if state.Message != "" {
@@ -223,7 +240,7 @@ func printStatus(c *command.Context, state batch.State) error {
 
 func showProgress(w io.Writer, store batch.StoreState) {
 	for _, unit := range store.Units {
-		fmt.Fprintf(w, "  %s %s: %d of %d %s\n", store.Name, unit.Name, unit.Done, unit.Total, unit.Noun)
+		fmt.Fprintf(w, "  %s %s: %s of %s\n", store.Name, result.Clean(unit.Name), humanize.Comma(unit.Done), counted(unit.Total, unit.Noun))
 	}
 }
 

@@ -9,6 +9,8 @@ package batch
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -135,6 +137,9 @@ func (j Job) tasks(engines Engines) ([]task, error) {
 	if len(j.Stores) == 0 {
 		return nil, fault.New(fault.Invalid, "Both sides need a store of the same name and type.", "copying data from %s to %s: there is no store to copy", j.From, j.To)
 	}
+	if err := j.checkOptions(engines); err != nil {
+		return nil, err
+	}
 	rules, key, err := j.masking()
 	if err != nil {
 		return nil, err
@@ -184,6 +189,18 @@ func (j Job) task(store Store, engines Engines, rules *mask.Rules, key mask.Key)
 	}
 	t.request.Mask = t.mask
 	return t, nil
+}
+
+// checkOptions says which option is for a kind of store that does not exist.
+func (j Job) checkOptions(engines Engines) error {
+	for _, name := range slices.Sorted(maps.Keys(j.Options)) {
+		if kind, _, limited := strings.Cut(name, "."); limited {
+			if _, err := engines(datacopy.Kind(kind)); err != nil {
+				return fault.New(fault.Invalid, "Options begin with mysql, redis or s3, as in s3.tags.", "reading the options: %s is of no kind of store", name)
+			}
+		}
+	}
+	return nil
 }
 
 // optionsOf are the options for one kind of store: those without a kind before

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/datacopy/mask"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -42,7 +44,8 @@ func checkStore(ctx context.Context, t task, opts Options) error {
 	review.Conclude()
 	if err == nil && len(review.Missing)+len(review.Problems) > 0 {
 		err = fault.New(fault.NotHolding, "Write a rule for each; `keep` says that somebody has looked.",
-			"checking mask rules: %d places look personal and have no rule, %d problems", len(review.Missing), len(review.Problems))
+			"checking mask rules: %s without a rule, %s",
+			english.Plural(len(review.Missing), "place that looks personal", "places that look personal"), english.Plural(len(review.Problems), "problem", ""))
 	}
 	opts.Track.of(t.name, func(s *StoreState) { s.Review = review })
 	opts.Track.concluded(t.name, nil, err)

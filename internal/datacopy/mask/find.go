@@ -179,7 +179,7 @@ var nameRules = []nameRule{
 	{FirstName, []string{"first name", "firstname", "given name", "forename", "vorname"}},
 	{LastName, []string{"last name", "lastname", "surname", "family name", "familyname", "nachname", "maiden name"}},
 	{Name, []string{"full name", "fullname", "customer name", "contact name", "recipient", "cardholder", "account holder", "real name"}},
-	{Date, []string{"birth", "birthday", "birthdate", "dob", "geburtsdatum"}},
+	{Date, []string{"birth", "birthday", "birthdate", "born", "dob", "geburtsdatum"}},
 	{Pseudonym, []string{
 		"username", "user name", "login", "nickname", "iban", "bic", "ssn", "social security", "passport", "tax id", "vat id",
 		"national id", "license plate", "ip", "ip address", "ipaddress", "mac address", "device id", "imei",

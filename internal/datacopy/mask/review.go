@@ -24,8 +24,10 @@ type Review struct {
 	// Covered counts what looks personal and has a rule.
 	Covered int `json:"covered"`
 
-	seen    map[Finding]bool
-	used    []bool
+	seen map[Finding]bool
+	used []bool
+	// fits are the columns of each rule that some table has.
+	fits    []map[string]bool
 	columns map[string]reviewed
 }
 
@@ -37,7 +39,11 @@ type reviewed struct {
 
 // NewReview begins a review of the rules for one store.
 func NewReview(store string, m *Mask) *Review {
-	return &Review{store: store, mask: m, seen: map[Finding]bool{}, used: make([]bool, len(m.rules)), columns: map[string]reviewed{}}
+	r := &Review{store: store, mask: m, seen: map[Finding]bool{}, used: make([]bool, len(m.rules)), columns: map[string]reviewed{}}
+	for range m.rules {
+		r.fits = append(r.fits, map[string]bool{})
+	}
+	return r
 }
 
 // See looks at one sample.
@@ -72,8 +78,14 @@ func (r *Review) seeTable(sample datacopy.Sample) {
 		r.Problems = append(r.Problems, err.Error())
 	}
 	for i, rule := range r.mask.rules {
-		if rule.Table.matchFolded(sample.Unit) && (rule.Where != "" || slices.ContainsFunc(sample.Columns, func(c datacopy.Column) bool { return rule.Columns.find(c.Name) != nil })) {
-			r.used[i] = true
+		if !rule.Table.matchFolded(sample.Unit) {
+			continue
+		}
+		r.used[i] = r.used[i] || rule.Where != ""
+		for _, named := range rule.Columns {
+			if slices.ContainsFunc(sample.Columns, func(c datacopy.Column) bool { return named.Name.matchFolded(c.Name) }) {
+				r.used[i], r.fits[i][named.Name.text] = true, true
+			}
 		}
 	}
 	for _, column := range sample.Columns {
@@ -158,6 +170,12 @@ func (r *Review) Conclude() {
 	for i, used := range r.used {
 		if !used {
 			r.Problems = append(r.Problems, fmt.Sprintf("the rule about %s fits nothing in store %s", r.mask.rules[i].about(), r.store))
+			continue
+		}
+		for _, named := range r.mask.rules[i].Columns {
+			if !r.fits[i][named.Name.text] {
+				r.Problems = append(r.Problems, fmt.Sprintf("the rule about %s names column %s, which is in none of them", r.mask.rules[i].about(), named.Name.text))
+			}
 		}
 	}
 }

@@ -119,6 +119,7 @@ rules:
       contact: email
       settings: {json: {"$.friends[*].score": empty}}
       birth_date: email
+      emial: email
   - {table: clients, columns: {mail: email}}
   - {table: stock, columns: {cost: empty}}
 `)
@@ -132,12 +133,13 @@ rules:
 	for _, want := range []string{
 		"email does not fit its type date", "orders.customer refers to customers.id, which is masked otherwise",
 		"the rule about tables clients fits nothing", "the rule about tables stock fits nothing",
+		"the rule about tables customers names column emial, which is in none of them",
 	} {
 		if !slices.ContainsFunc(review.Problems, func(p string) bool { return strings.Contains(p, want) }) {
 			t.Errorf("no problem says %q: %v", want, review.Problems)
 		}
 	}
-	if len(review.Problems) != 4 {
+	if len(review.Problems) != 5 {
 		t.Errorf("%d problems: %v", len(review.Problems), review.Problems)
 	}
 }

@@ -114,6 +114,10 @@ func (p *planner) choose(context.Context) error {
 			kept.Tables = append(kept.Tables, t)
 		}
 	}
+	if len(kept.Tables) == 0 && len(p.req.Include) > 0 {
+		return fault.New(fault.NotFound, "Globs know *, ?, [a-z] and {a,b}; names are those of tables.",
+			"planning the copy: no table of %s is named %s", p.req.From, strings.Join(p.req.Include, " or "))
+	}
 	if len(kept.Tables) < len(p.source.Tables) {
 		others := len(kept.Views) + len(kept.Routines) + len(kept.Triggers) + len(kept.Events) + len(kept.Sequences)
 		kept.Views, kept.Routines, kept.Triggers, kept.Events, kept.Sequences = nil, nil, nil, nil, nil
@@ -190,6 +194,11 @@ func (p *planner) follows(t, parent *table, key parent) string {
 
 // rewrite makes the statements for the target.
 func (p *planner) rewrite(context.Context) error {
+	for option := range p.req.Options {
+		if option != "definer" {
+			return fault.New(fault.Invalid, "MySQL knows definer.", "planning the copy: option %s is unknown", option)
+		}
+	}
 	account := p.account
 	switch p.req.Options["definer"] {
 	case "", "target":
