@@ -36,8 +36,8 @@ func (e *Engine) Follow(ctx context.Context, req datacopy.Request, plan *datacop
 	result := &datacopy.Result{Started: time.Now().UTC()}
 	// Following is mirroring: what differs is copied, what is gone is removed.
 	mirror := *plan
-	mirror.Mode, mirror.Overwrites, mirror.Detail = datacopy.Incremental, nil, nil
-	req.Mode, req.Delete = datacopy.Incremental, true
+	mirror.Mode, mirror.Delete, mirror.Overwrites, mirror.Detail = datacopy.Incremental, true, nil, nil
+	req.Mode, req.Delete = mirror.Mode, mirror.Delete
 	c, err := e.prepare(ctx, req, &mirror)
 	if err != nil {
 		return result, err

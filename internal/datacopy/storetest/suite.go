@@ -398,8 +398,8 @@ func (s Suite) masks(t *testing.T) {
 	req.Mask = reversing{digest: "a"}
 	s.copy(t, req)
 	s.wantEqual(t, req)
-	req.Mask = nil
-	plan, err := s.Engine.Plan(t.Context(), datacopy.Request{From: req.From, To: req.To, Mode: datacopy.Incremental})
+	req.Mask, req.Mode = nil, datacopy.Incremental
+	plan, err := s.Engine.Plan(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
