@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 func serve(t testing.TB, handler http.HandlerFunc) string {
@@ -107,37 +109,11 @@ func TestTooFewSlotsAreSeenInLatencies(t *testing.T) {
 // raw serves connections by hand: answer gets each, after a request was read.
 func raw(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				buffer := make([]byte, 4096)
-				if _, err := conn.Read(buffer); err == nil {
-					answer(conn)
-				}
-			}()
+	return "http://" + servertest.Accept(t, func(conn net.Conn) {
+		if _, err := conn.Read(make([]byte, 4096)); err == nil {
+			answer(conn)
 		}
-	}()
-	return "http://" + listener.Addr().String()
-}
-
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return "http://" + listener.Addr().String()
+	})
 }
 
 func TestLostRequestsAreToldApart(t *testing.T) {
@@ -148,7 +124,7 @@ func TestLostRequestsAreToldApart(t *testing.T) {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(secure.Close)
 	tests := map[Loss]string{
-		Refused:   closedPort(t),
+		Refused:   "http://" + servertest.FreeAddress(t),
 		Closed:    raw(t, say("")),
 		Cut:       raw(t, say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")),
 		Timeout:   raw(t, func(net.Conn) { time.Sleep(2 * time.Second) }),

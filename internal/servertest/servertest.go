@@ -119,6 +119,20 @@ func (s *Server) Kill() {
 	<-s.exited
 }
 
+// Dies waits until the program was killed, by itself or by another. It fails the
+// test when the program ends in another way, or not in time.
+func (s *Server) Dies(within time.Duration) {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+		if status := s.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
+			s.t.Fatalf("%s was not killed, but ended: %s", s.name, s.cmd.ProcessState)
+		}
+	case <-time.After(within):
+		s.t.Fatalf("%s was not killed within %s", s.name, within)
+	}
+}
+
 // Listens is ready when something accepts connections at an address.
 func Listens(address string) (ready func(context.Context) error) {
 	return func(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/cluster/replace"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // TestReplaceACluster runs the example as people do: blue is replaced by green
@@ -22,14 +23,7 @@ func TestReplaceACluster(t *testing.T) {
 			t.Skip("neither terraform nor tofu is here: make tofu")
 		}
 	}
-	front, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	visits, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	front, visits := servertest.FreePort(t), servertest.FreePort(t)
 	work := t.TempDir()
 	kubeconfig := filepath.Join(work, "kubeconfig")
 	t.Cleanup(func() {

@@ -9,45 +9,16 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
-// server is `landfall serve` on this machine, in place of the one in the
-// cluster.
-type server struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-// serve starts it; it kills itself with SIGKILL at the named point, or never.
-func serve(t *testing.T, crashAt string) *server {
+// serve starts `landfall serve` on this machine, in place of the one in the
+// cluster; it kills itself with SIGKILL at the named point, or never.
+func serve(t *testing.T, crashAt string) *servertest.Server {
 	t.Helper()
 	cmd := exec.Command("landfall", "serve", "--log-level", "error")
 	cmd.Env = append(os.Environ(), "LANDFALL_CRASH_AT="+crashAt)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s := &server{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait()
-		close(s.done)
-	}()
-	t.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.done
-}
-
-// dies waits until the server has killed itself.
-func (s *server) dies(t *testing.T, point string) {
-	t.Helper()
-	select {
-	case <-s.done:
-	case <-time.After(60 * time.Second):
-		t.Fatalf("the server did not come to %q", point)
-	}
+	return servertest.Run(t, cmd, nil)
 }
 
 // TestKilledAtEveryStep kills the controller with SIGKILL at each named point of
@@ -75,13 +46,13 @@ func TestKilledAtEveryStep(t *testing.T) {
 			if _, code := command("landfall", "env", "get", "killed"); code != 0 {
 				s := serve(t, "")
 				landfall(t, "env", "create", "killed", "--blueprint", "mini")
-				s.kill()
+				s.Kill()
 			}
 			landfall(t, "env", "delete", "killed", "--wait=false")
-			serve(t, point).dies(t, point)
+			serve(t, point).Dies(time.Minute)
 			s := serve(t, "")
 			landfall(t, "env", "delete", "killed")
-			s.kill()
+			s.Kill()
 			if out, code := command("kubectl", "get", "namespace", "killed"); code == 0 {
 				t.Errorf("the namespace stays:\n%s", out)
 			}
@@ -94,9 +65,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 func killed(t *testing.T, point string, release int, version string, ask ...string) {
 	t.Helper()
 	landfall(t, append(ask, "--wait=false")...)
-	serve(t, point).dies(t, point)
+	serve(t, point).Dies(time.Minute)
 	s := serve(t, "")
-	defer s.kill()
+	defer s.Kill()
 	name := fmt.Sprintf("killed-%d", release)
 	within(t, time.Minute, name+" succeeds", func() error {
 		env := query[v1alpha1.Environment](t, "env", "get", "killed")

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // platform is where all tests run.
@@ -61,9 +63,11 @@ func setUp(m *testing.M) (int, error) {
 		}
 		defer os.RemoveAll(folder)
 		os.Setenv("KUBECONFIG", filepath.Join(folder, "kubeconfig"))
-		if platform.port, err = freePort(); err != nil {
+		free, err := servertest.Free()
+		if err != nil {
 			return 0, err
 		}
+		_, platform.port, _ = net.SplitHostPort(free)
 		defer func() {
 			if out, code := command("landfall", "local", "delete", "local"); code != 0 {
 				log.Printf("deleting the cluster: %s", out)
@@ -102,16 +106,6 @@ func createNodes() error {
 		}
 	}
 	return nil
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
 
 // pushImages pushes the shop, and variants that make trouble: "crash" ends at

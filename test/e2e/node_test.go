@@ -1,19 +1,18 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // The platform's own pods are on node1: see setUp.
@@ -131,36 +130,8 @@ func killAPIServer(t *testing.T) {
 	}
 }
 
-// output is what a running command has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // followLogs runs `landfall logs -f` until the test ends.
-func followLogs(t *testing.T, env string) *output {
+func followLogs(t *testing.T, env string) *servertest.Log {
 	t.Helper()
-	var out output
-	cmd := exec.Command("landfall", "logs", env, "-f")
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return &out
+	return servertest.Run(t, exec.Command("landfall", "logs", env, "-f"), nil).Log
 }

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/landfall-dev/landfall/internal/result"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // endless writes until the client is gone.
@@ -122,26 +123,14 @@ func TestHostileServers(t *testing.T) {
 }
 
 func TestServersThatSpeakSomethingElse(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
 	answers := []string{"SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200", "", "HTTP/1.1 999999 x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"}
-	go func() {
-		for i := 0; ; i++ {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(conn, answers[i%len(answers)])
+	for _, answer := range answers {
+		address := servertest.Accept(t, func(conn net.Conn) {
+			io.WriteString(conn, answer)
 			conn.(*net.TCPConn).CloseWrite()
 			io.Copy(io.Discard, conn)
-			conn.Close()
-		}
-	}()
-	for range answers {
-		got := run(t, &httptest.Server{}, "checks: [{name: it, request: GET /, timeout: 1s}]", Options{URL: "http://" + listener.Addr().String()}).Results[0]
+		})
+		got := run(t, &httptest.Server{}, "checks: [{name: it, request: GET /, timeout: 1s}]", Options{URL: "http://" + address}).Results[0]
 		if got.Answer != result.Fails || got.Reason == "" {
 			t.Errorf("%v: %s", got.Answer, got.Reason)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/migration"
 	"github.com/landfall-dev/landfall/internal/result"
+	"github.com/landfall-dev/landfall/internal/servertest"
 	"github.com/landfall-dev/landfall/internal/traffic"
 )
 
@@ -265,19 +266,7 @@ func TestAbortNeedsNothingButTheRouter(t *testing.T) {
 	if err := os.WriteFile(folder+"/haproxy.cfg", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	haproxy := exec.Command(program, "-db", "-f", folder+"/haproxy.cfg")
-	if err := haproxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = haproxy.Process.Kill()
-		_ = haproxy.Wait()
-	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
-			break
-		}
-	}
+	servertest.Run(t, exec.Command(program, "-db", "-f", folder+"/haproxy.cfg"), servertest.There(socket))
 	s := &scene{T: t}
 	file := definition(t, "unix://"+socket, "steps: [{weight: 40}, {weight: 100}]")
 	s.wants(fault.ExitUsage, s.run("abort", "-f", file))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,35 +66,11 @@ func newScene(t *testing.T) *scene {
 }
 
 // start runs the watchdog as a process and waits until it answers.
-func (s *scene) start() *exec.Cmd {
+func (s *scene) start() *servertest.Server {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asCommand+"="+s.args)
-	cmd.Stderr = s.t.Output()
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		response, err := http.Get("http://" + s.address + "/healthz")
-		if err == nil {
-			response.Body.Close()
-			return cmd
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the watchdog does not answer: %v", err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func (s *scene) kill(cmd *exec.Cmd) {
-	s.t.Helper()
-	if err := cmd.Process.Kill(); err != nil {
-		s.t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	return servertest.Run(s.t, cmd, servertest.Answers("http://"+s.address+"/healthz"))
 }
 
 func (s *scene) router(instance string) *haproxy.Router {
@@ -136,7 +111,7 @@ func TestLandfallThatDiesLosesItsTraffic(t *testing.T) {
 			}
 			armed := time.Now()
 			if killed {
-				s.kill(dog)
+				dog.Kill()
 				time.Sleep(silence / 4)
 				s.start()
 			}

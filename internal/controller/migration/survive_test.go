@@ -2,7 +2,6 @@ package migration_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -27,6 +26,7 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/kube/kubetest"
 	"github.com/landfall-dev/landfall/internal/migration"
+	"github.com/landfall-dev/landfall/internal/servertest"
 	"github.com/landfall-dev/landfall/internal/traffic"
 	"github.com/landfall-dev/landfall/internal/traffic/haproxy"
 )
@@ -127,40 +127,8 @@ backend shop
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	start(t, nil, program, "-db", "-f", file)
-	kubetest.Eventually(t, func() string {
-		if _, err := os.Stat(path); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	servertest.Run(t, exec.Command(program, "-db", "-f", file), servertest.There(path))
 	return "unix://" + path
-}
-
-// start runs a program until the test ends.
-func start(t *testing.T, env []string, program string, args ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGCONT)
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		log.Close()
-		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("%s %s:\n%s", program, args[0], text)
-		}
-	})
-	return cmd
 }
 
 // create makes the migration: 10 %, then, after approval, 100 %, while a check
@@ -200,14 +168,15 @@ func (w *world) removeFinalizer() {
 }
 
 // serve runs `landfall serve` for the project, one of several.
-func (w *world) serve(env ...string) *exec.Cmd {
+func (w *world) serve(env ...string) *servertest.Server {
 	w.Helper()
 	program, err := exec.LookPath("landfall")
 	if err != nil {
 		w.Skip("needs landfall on the PATH: run `make test`")
 	}
-	env = append(env, "KUBECONFIG="+os.Getenv(kubetest.EnvKubeconfig))
-	return start(w.T, env, program, "serve", "--leader-elect", "--leader-election-namespace", w.project, "--watch-namespace", w.project)
+	cmd := exec.Command(program, "serve", "--leader-elect", "--leader-election-namespace", w.project, "--watch-namespace", w.project)
+	cmd.Env = append(append(os.Environ(), "KUBECONFIG="+os.Getenv(kubetest.EnvKubeconfig)), env...)
+	return servertest.Run(w, cmd, nil)
 }
 
 // leader waits until a process has the lease.
@@ -261,22 +230,6 @@ func (w *world) says(verb traffic.Verb) {
 		}
 		return ""
 	})
-}
-
-// dies waits until a process was killed by itself.
-func (w *world) dies(cmd *exec.Cmd) {
-	w.Helper()
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-			w.Fatalf("it was not killed at the point, but ended: %v", err)
-		}
-	case <-time.After(takeOver):
-		w.Fatal("it never came to the point")
-	}
 }
 
 // weights are those of the new side that were seen, each once in a row.
@@ -351,7 +304,7 @@ func TestAnotherGoesOnWithAShift(t *testing.T) {
 			first := w.serve("LANDFALL_CRASH_AT=" + point)
 			w.leader()
 			w.serve()
-			w.dies(first)
+			first.Dies(takeOver)
 			w.comesTo(traffic.AwaitingApproval, takeOver)
 			w.were(0, 10)
 			w.says(traffic.SayApprove)
@@ -372,7 +325,7 @@ func TestAnotherGoesOnWithAnAbort(t *testing.T) {
 			w.serve()
 			w.comesTo(traffic.AwaitingApproval, takeOver)
 			w.says(traffic.SayAbort)
-			w.dies(first)
+			first.Dies(takeOver)
 			w.comesTo(traffic.Reverted, takeOver)
 			w.were(0, 10, 0)
 		})
@@ -387,7 +340,7 @@ func TestWhatBreaksWhileNobodyWatchesIsFound(t *testing.T) {
 	first := w.serve("LANDFALL_CRASH_AT=" + string(traffic.AfterWrite))
 	w.leader()
 	w.serve()
-	w.dies(first)
+	first.Dies(takeOver)
 	w.broken.Store(true)
 	w.says(traffic.SayApprove)
 	w.comesTo(traffic.Reverted, takeOver)
@@ -405,7 +358,7 @@ func TestALeaderThatWakesUpCannotWrite(t *testing.T) {
 			w.leader()
 			w.serve()
 			kubetest.Eventually(t, func() string {
-				if !stopped(first.Process.Pid) {
+				if !stopped(first.PID()) {
 					return "the first leader is not asleep yet"
 				}
 				return ""
@@ -413,9 +366,7 @@ func TestALeaderThatWakesUpCannotWrite(t *testing.T) {
 			w.says(traffic.SayAbort)
 			w.comesTo(traffic.Reverted, takeOver)
 			before := w.all()
-			if err := first.Process.Signal(syscall.SIGCONT); err != nil {
-				t.Fatal(err)
-			}
+			first.Signal(syscall.SIGCONT)
 			time.Sleep(5 * time.Second)
 			if after := w.all(); !slices.Equal(before, after) || after[len(after)-1] != 0 {
 				t.Errorf("the new side had %v %%, and after the old leader woke up %v", before, after)

@@ -2,7 +2,6 @@ package haproxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/frontdoor"
 	"github.com/landfall-dev/landfall/internal/image/debian"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // program gives HAProxy of this machine, or of Debian's package.
@@ -41,28 +41,10 @@ func program(t *testing.T) (path string, env []string) {
 	return filepath.Join(root, "usr/sbin/haproxy"), []string{"LD_LIBRARY_PATH=" + libraries}
 }
 
-// buffer is a log that HAProxy and the test use at once.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 type fixture struct {
 	*Proxy
 	t     *testing.T
-	log   *buffer
+	log   *servertest.Log
 	table frontdoor.Table
 	url   string
 }
@@ -71,17 +53,12 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "pages", http.StatusServiceUnavailable) }))
 	t.Cleanup(pages.Close)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := listener.Addr().String()
-	listener.Close()
+	listen := servertest.FreeAddress(t)
 	dir, err := os.MkdirTemp("", "fd") // short: the path of a socket may have 100 characters
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &buffer{}
+	log := &servertest.Log{}
 	path, env := program(t)
 	f := &fixture{t: t, log: log, url: "http://" + listen, Proxy: &Proxy{
 		Options: Options{Dir: dir, Listen: listen, Pages: pages.Listener.Addr().String()},
