@@ -131,13 +131,22 @@ func formatLine(line journalLine) ([]byte, error) {
 	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(body), body), nil
 }
 
-// Begin implements Journal.
+// Begin implements Journal. The plan outlives the process from now on, and the
+// machine from the first entry on: before that there is nothing to go on with,
+// and no copy waits for a disk that is busy.
 func (j *FileJournal) Begin(plan *Plan) error {
 	known := j.Plan() != nil
 	if err := j.MemoryJournal.Begin(plan); err != nil || known {
 		return err
 	}
-	return j.append(journalLine{Plan: plan})
+	text, err := formatLine(journalLine{Plan: plan})
+	if err == nil {
+		_, err = j.file.Write(text)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
+	}
+	return nil
 }
 
 // Record implements Journal.

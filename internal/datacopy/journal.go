@@ -8,8 +8,9 @@ import "iter"
 type Journal interface {
 	// Plan is the plan of the copy that the journal is of, nil of a new one.
 	Plan() *Plan
-	// Begin puts the plan into a new journal. With the same plan it does
-	// nothing; another plan is an error.
+	// Begin puts the plan into a new journal, where it survives a crash of the
+	// process at once, and of the machine from the first Record on. With the
+	// same plan it does nothing; another plan is an error.
 	Begin(plan *Plan) error
 	// Record keeps an entry. When it returns nil the entry survives a crash of
 	// the process and of the machine. A later entry of the same unit and chunk

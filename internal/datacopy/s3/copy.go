@@ -145,11 +145,6 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 		}
 		return c.unmark(ctx)
 	}
-	for _, do := range []func(context.Context) error{c.recognise, c.clearUploads, c.clearRenamed} {
-		if err := do(ctx); err != nil {
-			return err
-		}
-	}
 	c.skipped.Add(known.Count)
 	c.done.Add(known.Count)
 	if err := c.copyAll(ctx, frontier, strings.TrimPrefix(known.Note, atKey)); err != nil {
@@ -158,16 +153,13 @@ func (c *copier) run(ctx context.Context, unit datacopy.Unit) error {
 	return c.unmark(ctx)
 }
 
-// copyAll goes through both listings and hands out what is to be done.
+// copyAll has workers do what find finds.
 func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	lanes := newLanes()
 	group.Go(func() error {
 		defer lanes.close()
-		source := c.listing(c.from, after)
-		return matches(ctx, source, c.targetListing(after), func(found []match, until string, end bool) error {
-			return c.handOut(ctx, frontier, lanes, found, position(until, end))
-		})
+		return c.find(ctx, frontier, lanes, after)
 	})
 	for n := range c.workers {
 		group.Go(func() error {
@@ -175,6 +167,26 @@ func (c *copier) copyAll(ctx context.Context, frontier *datacopy.Frontier, after
 		})
 	}
 	return group.Wait()
+}
+
+// find goes through both listings and hands out what is to be done. Listing is
+// most of the work where little has changed, so it begins before all else.
+func (c *copier) find(ctx context.Context, frontier *datacopy.Frontier, lanes *lanes, after string) error {
+	source := c.listing(c.from, after).begin(ctx)
+	defer source.stop()
+	target := c.listTarget(ctx, after)
+	defer func() { target.stop() }()
+	for _, prepare := range []func(context.Context) error{c.recognise, c.clearUploads, c.clearRenamed} {
+		if err := prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if target == nil {
+		target = c.listTarget(ctx, after) // whether this run goes on with another is known by now
+	}
+	return matches(source, target, func(found []match, until string, end bool) error {
+		return c.handOut(ctx, frontier, lanes, found, position(until, end))
+	})
 }
 
 func position(until string, end bool) string {
@@ -187,12 +199,12 @@ func position(until string, end bool) string {
 	return atKey + until
 }
 
-// targetListing is nil where nothing of the target matters: it was empty.
-func (c *copier) targetListing(after string) *listing {
+// listTarget gives nil where nothing of the target matters: it was empty.
+func (c *copier) listTarget(ctx context.Context, after string) *reading {
 	if c.plan.Mode != datacopy.Incremental && !c.plan.Replace && !c.resumed || c.renames != nil {
 		return nil
 	}
-	return c.listing(c.to, after)
+	return c.listing(c.to, after).begin(ctx)
 }
 
 // listing is of what is copied, behind a key.

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -45,49 +46,85 @@ type listing struct {
 	after string
 	// versions asks for the history of each object, too.
 	versions bool
+	// most is about how many objects are asked for; 0 is for all.
+	most int
+	// text is the room for answers.
+	text bytes.Buffer
 }
 
 // page is what one request gave.
 type page struct {
 	objects []object
-	err     error
+	// more says that the listing goes on behind it.
+	more bool
+	err  error
 }
 
-// pages gives one page after the other; one with an error is the last. A
-// listing that was cut short is an error, never an end.
+// pagesAhead is how many pages are read before anybody takes them.
+const pagesAhead = 2
+
+// reading is a listing under way.
+type reading struct {
+	ctx   context.Context
+	end   context.CancelFunc
+	ahead chan page
+}
+
+// begin asks for the first page at once, and for more before they are taken.
+func (l *listing) begin(ctx context.Context) *reading {
+	r := &reading{ahead: make(chan page, pagesAhead)}
+	r.ctx, r.end = context.WithCancel(ctx)
+	go func() {
+		defer close(r.ahead)
+		l.read(r.ctx, func(p page) bool {
+			select {
+			case r.ahead <- p:
+				return p.err == nil
+			case <-r.ctx.Done():
+				return false
+			}
+		})
+	}()
+	return r
+}
+
+// next gives one page after the other; one with an error is the last. A listing
+// that was cut short is an error, never an end.
+func (r *reading) next() (p page, more bool) {
+	if p, more = <-r.ahead; more {
+		return p, true
+	}
+	err := r.ctx.Err()
+	return page{err: err}, err != nil
+}
+
+// stop ends the reading, wherever it is; nil is none.
+func (r *reading) stop() {
+	if r == nil {
+		return
+	}
+	r.end()
+	for range r.ahead { //nolint:revive // the reader must end before its taker does
+	}
+}
+
+// pages gives one page after the other, as next does.
 func (l *listing) pages(ctx context.Context) iter.Seq[page] {
 	return func(yield func(page) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		ahead := make(chan page, 2)
-		go func() {
-			defer close(ahead)
-			l.read(ctx, func(p page) bool {
-				select {
-				case ahead <- p:
-					return p.err == nil
-				case <-ctx.Done():
-					return false
-				}
-			})
-		}()
-		defer func() {
-			cancel()
-			for range ahead { //nolint:revive // the reader must end before we do
-			}
-		}()
-		for p := range ahead {
-			if !yield(p) {
+		r := l.begin(ctx)
+		defer r.stop()
+		for {
+			p, more := r.next()
+			if !more || !yield(p) || p.err != nil {
 				return
 			}
-		}
-		if err := ctx.Err(); err != nil {
-			yield(page{err: err})
 		}
 	}
 }
 
 // slowPage is how long a page takes from which on the server's token is used.
-const slowPage = 100 * time.Millisecond
+// A server that is busy with a copy takes a good part of it for any page.
+const slowPage = 250 * time.Millisecond
 
 // read asks for pages until the last, each behind the last key of the one
 // before: a token has some servers (MinIO) write the whole listing to a disk
@@ -96,7 +133,7 @@ const slowPage = 100 * time.Millisecond
 func (l *listing) read(ctx context.Context, emit func(page) bool) {
 	next, last := place{after: l.after}, l.after
 	var found, open []object
-	for {
+	for seen := 0; ; {
 		began := time.Now()
 		answer, err := l.request(ctx, next)
 		if err == nil {
@@ -116,7 +153,8 @@ func (l *listing) read(ctx context.Context, emit func(page) bool) {
 			return
 		}
 		found = slices.DeleteFunc(found, func(o object) bool { return o.key == markName })
-		if !emit(page{objects: found}) || !answer.truncated {
+		seen += len(found)
+		if !emit(page{objects: found, more: answer.truncated}) || !answer.truncated || l.most > 0 && seen >= l.most {
 			return
 		}
 	}
@@ -155,12 +193,12 @@ func (l *listing) request(ctx context.Context, at place) (answer *listed, err er
 		root = "ListVersionsResult"
 	}
 	err = l.retry.Do(ctx, func(int) error {
-		text, answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query}) //nolint:bodyclose // text has closed it
+		answered, err := l.bucket.requests.text(ctx, request{method: http.MethodGet, query: query}, &l.text) //nolint:bodyclose // text has closed it
 		if err != nil {
 			return err
 		}
-		if answer, err = readListed(text, l.bucket.prefix); err == nil && answer.root != root {
-			return refusal(answered, text)
+		if answer, err = readListed(l.text.Bytes(), l.bucket.prefix); err == nil && answer.root != root {
+			return refusal(answered, l.text.Bytes())
 		}
 		return err
 	})
@@ -168,8 +206,12 @@ func (l *listing) request(ctx context.Context, at place) (answer *listed, err er
 }
 
 func (l *listing) query(at place) url.Values {
+	size := pageSize
+	if l.most > 0 {
+		size = min(size, l.most)
+	}
 	query := url.Values{
-		"prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(pageSize)},
+		"prefix": {l.bucket.prefix}, "max-keys": {strconv.Itoa(size)},
 		// Keys may hold characters that XML cannot.
 		"encoding-type": {"url"},
 	}

@@ -1,10 +1,5 @@
 package s3
 
-import (
-	"context"
-	"iter"
-)
-
 // match is an object of the source with that of the target under the same
 // key; one of them may be missing.
 type match struct {
@@ -15,16 +10,15 @@ type match struct {
 // source, so that the taker can note how far it came; extras of the target
 // come with the page they sort into. A target of nil has no objects. until is
 // the key of the source's last object of the page, "" in the last.
-func matches(ctx context.Context, source, target *listing, take func(found []match, until string, end bool) error) error {
-	theirs := &cursor{done: true}
-	if target != nil {
-		next, stop := iter.Pull(target.pages(ctx))
-		defer stop()
-		theirs = &cursor{next: next}
-	}
-	for p := range source.pages(ctx) {
+func matches(source, target *reading, take func(found []match, until string, end bool) error) error {
+	theirs := &cursor{reading: target, done: target == nil}
+	for {
+		p, more := source.next()
 		if p.err != nil {
 			return p.err
+		}
+		if !more {
+			break
 		}
 		found, err := theirs.pair(p.objects)
 		if err != nil {
@@ -53,15 +47,15 @@ func matches(ctx context.Context, source, target *listing, take func(found []mat
 
 // cursor goes through the target's listing.
 type cursor struct {
-	next func() (page, bool)
-	open []object
-	done bool
+	reading *reading
+	open    []object
+	done    bool
 }
 
 // fill has at least one object open unless the listing is at its end.
 func (c *cursor) fill() error {
 	for len(c.open) == 0 && !c.done {
-		p, more := c.next()
+		p, more := c.reading.next()
 		if p.err != nil {
 			return p.err
 		}

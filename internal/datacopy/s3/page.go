@@ -84,7 +84,9 @@ func (o *object) read(name string, text []byte) (err error) {
 	case "LastModified":
 		o.modified, err = time.Parse(time.RFC3339, string(text))
 	case "StorageClass":
-		o.class = types.StorageClass(text)
+		if o.class = types.StorageClassStandard; string(text) != string(types.StorageClassStandard) {
+			o.class = types.StorageClass(text)
+		}
 	case "VersionId":
 		o.version = string(text)
 	case "IsLatest":

@@ -16,6 +16,9 @@ const (
 	// counted is how many objects a plan counts; more would make planning as
 	// slow as listing everything.
 	counted = 50_000
+	// glanced is how many it counts where the copy begins with a comparison,
+	// which tells more, and should not wait for the plan.
+	glanced = 100
 	// objectsASecond and bytesASecond are what modest servers manage, for the
 	// estimate of how long a copy takes.
 	objectsASecond = 800
@@ -37,8 +40,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	plan := datacopy.NewPlan(req)
 	most := counted
 	if plan.Mode == datacopy.Incremental {
-		// What is there already is found out in the copy's own listing.
-		most = pageSize
+		most = glanced
 	}
 	var unit datacopy.Unit
 	var locked bool
@@ -91,6 +93,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit, error) {
 	unit := datacopy.Unit{Name: c.from.name, Noun: "objects"}
 	l := c.listing(b, "")
+	l.most = most
 	seen := 0
 	for p := range l.pages(ctx) {
 		if p.err != nil {
@@ -102,10 +105,9 @@ func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit
 				unit.Bytes += o.size
 			}
 		}
-		if seen += len(p.objects); seen >= most {
+		if seen += len(p.objects); p.more && seen >= most {
 			unit.Estimate = true
 			unit.Warnings = append(unit.Warnings, fmt.Sprintf("there are more than the %d objects that were counted", seen))
-			break
 		}
 	}
 	unit.Chunks = int(unit.Count/pageSize) + 1

@@ -113,7 +113,9 @@ func (c *copier) dueByName(ctx context.Context, m match) (bool, error) {
 func (v *verification) runRenamed(ctx context.Context) error {
 	var found atomic.Int64
 	err := spread(ctx, verifyWorkers, func(ctx context.Context, todo chan<- match) error {
-		return matches(ctx, v.listing(v.from, ""), nil, func(found []match, _ string, _ bool) error {
+		source := v.listing(v.from, "").begin(ctx)
+		defer source.stop()
+		return matches(source, nil, func(found []match, _ string, _ bool) error {
 			for _, m := range found {
 				v.rename(m.source)
 				select {

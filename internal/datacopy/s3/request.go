@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -163,30 +164,36 @@ func readReply(text []byte) (*reply, error) {
 
 // ask sends a request and reads the answer.
 func (r *requests) ask(ctx context.Context, ask request) (*reply, error) {
-	text, answer, err := r.text(ctx, ask) //nolint:bodyclose // text has closed it
+	var text bytes.Buffer
+	answer, err := r.text(ctx, ask, &text) //nolint:bodyclose // text has closed it
 	if err != nil {
 		return nil, err
 	}
-	said, err := readReply(text)
+	said, err := readReply(text.Bytes())
 	if err != nil {
 		return nil, err
 	}
 	// Copying takes long: the server may have said yes before it failed.
 	if said.root == "Error" {
-		return nil, refusal(answer, text)
+		return nil, refusal(answer, text.Bytes())
 	}
 	return said, nil
 }
 
-// text sends a request and gives the answer's body.
-func (r *requests) text(ctx context.Context, ask request) ([]byte, *http.Response, error) {
+// text sends a request and puts the answer's body into a buffer, from its
+// beginning.
+func (r *requests) text(ctx context.Context, ask request, into *bytes.Buffer) (*http.Response, error) {
 	answer, err := r.send(ctx, ask)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, largestAnswer))
-	return text, answer, err
+	into.Reset()
+	if answer.ContentLength > 0 {
+		into.Grow(int(min(answer.ContentLength, largestAnswer)) + bytes.MinRead)
+	}
+	_, err = into.ReadFrom(io.LimitReader(answer.Body, largestAnswer))
+	return answer, err
 }
 
 // refusal is the error that a server answered with.

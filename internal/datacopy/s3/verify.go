@@ -69,7 +69,10 @@ func (v *verification) run(ctx context.Context) error {
 		return v.runRenamed(ctx)
 	}
 	return spread(ctx, verifyWorkers, func(ctx context.Context, unclear chan<- match) error {
-		return matches(ctx, v.listing(v.from, ""), v.listing(v.to, ""), func(found []match, _ string, _ bool) error {
+		source, target := v.listing(v.from, "").begin(ctx), v.listing(v.to, "").begin(ctx)
+		defer source.stop()
+		defer target.stop()
+		return matches(source, target, func(found []match, _ string, _ bool) error {
 			return v.sort(ctx, found, unclear)
 		})
 	}, v.look)

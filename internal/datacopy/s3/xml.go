@@ -55,8 +55,9 @@ type scanner struct {
 	rest  []byte
 	open  []string
 	begun bool
-	// text is room for text that does not stand in one piece.
-	text []byte
+	// text is room for text that does not stand in one piece, plain for text
+	// that had entities.
+	text, plain []byte
 }
 
 // next gives the text up to the next tag, decoded, and what that tag has
@@ -70,10 +71,7 @@ func (s *scanner) next() (text, tag []byte, err error) {
 			text, s.rest = s.rest, nil
 			return text, nil, nil
 		}
-		plain, err := decoded(s.rest[:at])
-		if err != nil {
-			return nil, nil, err
-		}
+		plain := s.decoded(s.rest[:at])
 		if s.rest = s.rest[at+1:]; whole {
 			text = plain
 		} else {
@@ -95,6 +93,10 @@ func (s *scanner) next() (text, tag []byte, err error) {
 
 // markup reads on behind a bracket: a tag, or else what text it stands for.
 func (s *scanner) markup() (tag, literal []byte, err error) {
+	if len(s.rest) > 0 && s.rest[0] != '!' && s.rest[0] != '?' {
+		tag, err = s.tag()
+		return tag, nil, err
+	}
 	for _, kind := range []struct{ begin, end string }{{"!--", "-->"}, {"![CDATA[", "]]>"}, {"?", "?>"}} {
 		if !bytes.HasPrefix(s.rest, []byte(kind.begin)) {
 			continue
@@ -109,23 +111,29 @@ func (s *scanner) markup() (tag, literal []byte, err error) {
 		}
 		return nil, literal, nil
 	}
+	return nil, nil, errXML
+}
+
+// tag reads on behind the bracket of one.
+func (s *scanner) tag() ([]byte, error) {
 	end := bytes.IndexByte(s.rest, '>')
-	if end <= 0 || s.rest[0] == '!' {
-		return nil, nil, errXML
+	if end <= 0 {
+		return nil, errXML
 	}
 	// A bracket may stand in an attribute.
-	for quotes := bytes.Count(s.rest[:end], []byte(`"`)); quotes%2 != 0; quotes = bytes.Count(s.rest[:end], []byte(`"`)) {
+	for bytes.Count(s.rest[:end], []byte(`"`))%2 != 0 {
 		more := bytes.IndexByte(s.rest[end+1:], '>')
 		if more < 0 {
-			return nil, nil, errXML
+			return nil, errXML
 		}
 		end += 1 + more
 	}
-	tag, s.rest = s.rest[:end], s.rest[end+1:]
-	if tag[0] == '/' && len(tag) == 1 {
-		return nil, nil, errXML
+	tag := s.rest[:end]
+	s.rest = s.rest[end+1:]
+	if string(tag) == "/" {
+		return nil, errXML
 	}
-	return tag, nil, nil
+	return tag, nil
 }
 
 // end closes the innermost element.
@@ -144,13 +152,18 @@ func (s *scanner) end(name string, text []byte, ended func(parent, name string, 
 
 // localName is a tag's name without prefix and attributes.
 func localName(tag []byte) string {
-	if at := bytes.IndexAny(tag, " \t\r\n/"); at >= 0 {
-		tag = tag[:at]
+	begin := 0
+	for at, letter := range tag {
+		switch letter {
+		case ' ', '\t', '\r', '\n', '/':
+			return known(tag[begin:at])
+		case ':':
+			if begin == 0 {
+				begin = at + 1
+			}
+		}
 	}
-	if at := bytes.IndexByte(tag, ':'); at >= 0 {
-		tag = tag[at+1:]
-	}
-	return known(tag)
+	return known(tag[begin:])
 }
 
 // known keeps names that come a thousand times a page from being made anew.
@@ -172,10 +185,27 @@ func known(name []byte) string {
 	return string(name)
 }
 
-// decoded replaces entities.
-func decoded(text []byte) ([]byte, error) {
+// decoded replaces entities. What it gives is valid until the next call.
+func (s *scanner) decoded(text []byte) []byte {
 	if bytes.IndexByte(text, '&') < 0 {
-		return text, nil
+		return text
 	}
-	return []byte(html.UnescapeString(string(text))), nil
+	s.plain = s.plain[:0]
+	for {
+		at := bytes.IndexByte(text, '&')
+		if at < 0 {
+			s.plain = append(s.plain, text...)
+			return s.plain
+		}
+		s.plain, text = append(s.plain, text[:at]...), text[at:]
+		rest, quote := bytes.CutPrefix(text, []byte("&#34;")) // around every ETag
+		if !quote {
+			rest, quote = bytes.CutPrefix(text, []byte("&quot;"))
+		}
+		if !quote {
+			s.plain = append(s.plain, html.UnescapeString(string(text))...)
+			return s.plain
+		}
+		s.plain, text = append(s.plain, '"'), rest
+	}
 }
