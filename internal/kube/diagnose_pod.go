@@ -68,7 +68,9 @@ func notScheduled(pod *corev1.Pod) *Diagnosis {
 			strings.Contains(c.Message, "volume node affinity") {
 			reason = ReasonVolumePending
 		}
-		d := diagnosis(pod, reason, c.LastTransitionTime.Time, "%s", c.Message)
+		// That no other pod can be sent away for it explains nothing.
+		said, _, _ := strings.Cut(c.Message, " preemption:")
+		d := diagnosis(pod, reason, c.LastTransitionTime.Time, "%s", said)
 		return &d
 	}
 	return nil

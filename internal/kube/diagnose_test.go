@@ -107,6 +107,8 @@ func TestDiagnosePod(t *testing.T) {
 		{"image that was moved", `{phase: Pending, containerStatuses: [{name: web, image: "reg/web:1", state: {waiting: {reason: ImagePullBackOff, message: "Back-off pulling image"}}}]}`,
 			`[{involvedObject: {uid: u}, reason: Failed, message: "Failed to pull image \"reg/web:1\": manifest unknown"}]`,
 			`ImagePull!: pod web-1: container web cannot get image reg/web:1: Failed to pull image "reg/web:1": manifest unknown`},
+		{"no room", `{phase: Pending, conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."}]}`, "",
+			"Unschedulable: pod web-1: 0/1 nodes are available: 1 Insufficient memory."},
 		{"node that is gone", `{phase: Running, conditions: [{type: Ready, status: "False"}], containerStatuses: [{name: web, ready: true, state: {running: {}}}]}`,
 			`[{involvedObject: {uid: u}, reason: NodeNotReady, message: "Node is not ready"}]`,
 			"NodeLost: pod web-1: its node n1 does not answer"},

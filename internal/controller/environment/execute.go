@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -146,17 +148,27 @@ func (r *Reconciler) wait(ctx context.Context, s *scope, objs []*unstructured.Un
 	since := s.now.Sub(s.release.Status.StartedAt.Time)
 	s.lookAgain(min(waitRecheck, max(timeout-since, time.Second)))
 	s.lookAgain(readiness.Recheck)
-	message := fmt.Sprintf("%d of %d objects ready; waiting for %s", len(readiness.Objects)-len(waiting), len(readiness.Objects), awaited(waiting))
 	diagnoses, err := r.diagnose(ctx, s, objs, readiness, since >= timeout)
 	if err != nil || (diagnoses == nil && since < timeout) {
-		return message, false, err
+		return s.howFar(), false, err
 	}
 	failed, failures := verdict(diagnoses, waiting, waited, since, timeout)
 	s.release.Status.Failures = capped(failures)
 	if !failed {
-		return message, false, nil
+		return s.howFar(), false, nil
 	}
-	return message, false, r.finish(ctx, s, v1alpha1.ReleaseFailed, failures)
+	return s.howFar(), false, r.finish(ctx, s, v1alpha1.ReleaseFailed, failures)
+}
+
+// howFar says how many objects are ready, and why the others are not, or at
+// least which.
+func (s *scope) howFar() string {
+	all, waiting := s.readiness.Objects, s.readiness.Waiting()
+	why := "waiting for " + awaited(waiting)
+	if failures := s.release.Status.Failures; len(failures) > 0 {
+		why = firstFailure(failures)
+	}
+	return fmt.Sprintf("%d of %d objects ready; %s", len(all)-len(waiting), len(all), why)
 }
 
 // diagnoseEvery bounds how often a cluster is asked what is wrong.
@@ -275,9 +287,19 @@ func firstFailure(failures []v1alpha1.Failure) string {
 	if len(failures) == 0 {
 		return "no reason known"
 	}
-	text := kube.Describe(failures[0].Object) + ": " + failures[0].Message
+	text := kube.Describe(failures[0].Object) + ": " + words(failures[0])
 	if more := len(failures) - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)
 	}
 	return text
+}
+
+// words are what a failure says, with the last line that its container wrote.
+func words(f v1alpha1.Failure) string {
+	for _, line := range slices.Backward(f.Log) {
+		if line = strings.TrimSpace(line); line != "" {
+			return f.Message + "; it wrote last: " + line
+		}
+	}
+	return f.Message
 }

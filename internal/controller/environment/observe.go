@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -28,6 +29,7 @@ func (r *Reconciler) observe(ctx context.Context, s *scope) error {
 	s.env.Status.Components = components(s.release.Spec.Components, readiness)
 	if s.release.Status.Phase != v1alpha1.ReleaseSucceeded {
 		s.failures = s.release.Status.Failures
+		s.tellWhy()
 		return nil
 	}
 	return r.explain(ctx, s, objs)
@@ -54,15 +56,23 @@ func (r *Reconciler) explain(ctx context.Context, s *scope, objs []*unstructured
 		return nil
 	}
 	s.failures = kube.Failures(diagnoses)
+	s.tellWhy()
+	return nil
+}
+
+// tellWhy lets components say why they are not ready, in their pods' words:
+// counts of instances are all that a Deployment has to say.
+func (s *scope) tellWhy() {
 	for i := range s.env.Status.Components {
 		c := &s.env.Status.Components[i]
-		for _, f := range s.failures {
-			if f.Component == c.Name {
-				c.Message = f.Message
-			}
+		if c.Message == "" && c.Desired > 0 && c.Ready >= c.Desired {
+			continue // it has become ready since
+		}
+		its := func(f v1alpha1.Failure) bool { return f.Component == c.Name }
+		if at := slices.IndexFunc(s.failures, its); at >= 0 {
+			c.Message = s.failures[at].Reason + ": " + words(s.failures[at])
 		}
 	}
-	return nil
 }
 
 // keepMessages keeps what the last diagnosis said of components that are still

@@ -102,6 +102,40 @@ func TestStoryOfABadDeploy(t *testing.T) {
 	golden.Assert(t, w.story.String(), "bad-deploy.golden")
 }
 
+// What keeps pods from running is told while it is waited for, and no longer.
+func TestStoryOfAWait(t *testing.T) {
+	w := newWorld(t)
+	web := v1alpha1.Failure{Object: v1alpha1.ObjectRef{Kind: "Deployment", Namespace: "staging", Name: "web"}, Component: "web"}
+	because := func(reason, message string, log ...string) {
+		web.Reason, web.Message, web.Log = reason, message, log
+		w.cluster.states["Deployment web"] = kube.InProgress
+		w.cluster.diagnoses = []kube.Diagnosis{{Failure: web}}
+	}
+	look := func(title string) {
+		t.Helper()
+		w.now = w.now.Add(diagnoseEvery)
+		for range 2 { // the second look is too early to ask again
+			if _, err := w.reconcile(); err != nil {
+				t.Fatal(err)
+			}
+			w.cluster.log = nil
+			w.narrate(title)
+			for _, c := range w.environment().Status.Components {
+				w.tell("     %s %d/%d %s", c.Name, c.Ready, c.Desired, c.Message)
+			}
+			title = "a moment later"
+		}
+	}
+	w.createStaging()
+	because(kube.ReasonUnschedulable, "pod web-1: 0/1 nodes are available: 1 Insufficient memory.")
+	look("no room")
+	because(kube.ReasonCrashLoop, "pod web-1: container web ended with exit code 1, restarted once", "starting", "no database", " ")
+	look("room, but it crashes")
+	w.cluster.states, w.cluster.diagnoses = map[string]kube.State{}, nil
+	look("the database is there")
+	golden.Assert(t, w.story.String(), "wait.golden")
+}
+
 // kubeTimeout is an error of a cluster that does not answer.
 type kubeTimeout struct{}
 
