@@ -86,6 +86,15 @@ type splitter struct {
 // boundsUnit is where the journal keeps the bounds of a table's chunks.
 func boundsUnit(table string) string { return "#bounds " + table }
 
+// rowsUnit is where the journal keeps the chunks of a table: under its name,
+// unless that could be taken for one of the units beside tables.
+func (t *table) rowsUnit() string {
+	if strings.HasPrefix(t.Name, "#") {
+		return "#rows " + t.Name
+	}
+	return t.Name
+}
+
 // newSplitter gives the chunks in the journal first, then goes on after them.
 func newSplitter(t *table, rows int64, journal datacopy.Journal) (*splitter, error) {
 	s := &splitter{table: t, rows: rows, journal: journal, turn: make(chan struct{}, 1)}

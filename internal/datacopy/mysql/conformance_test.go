@@ -30,12 +30,14 @@ func lazyServers(t *testing.T) func() (from, to *storetest.Server) {
 // rows is a storetest.Store whose records are rows of one table.
 type rows struct {
 	servers func() (from, to *storetest.Server)
-	pairs   atomic.Int64
 }
+
+// pairs numbers databases, as tests share servers.
+var pairs atomic.Int64
 
 func (r *rows) Pair(t *testing.T) (from, to string) {
 	source, target := r.servers()
-	database := fmt.Sprintf("pair%d", r.pairs.Add(1))
+	database := fmt.Sprintf("pair%d", pairs.Add(1))
 	return newDatabase(t, source.URL, database), newDatabase(t, target.URL, database)
 }
 

@@ -79,8 +79,14 @@ func (c *copier) run(ctx context.Context) error {
 	guard, stop := context.WithCancel(ctx)
 	defer stop()
 	c.guardSource(guard)
-	retry := datacopy.Retry{Passing: passing, Count: &c.retries}
-	err = retry.Do(ctx, func(int) error { return c.pass(ctx) })
+	retry := datacopy.Retry{Passing: func(err error) bool { return passing(err) || wire.Code(err) == errTableChanged }, Count: &c.retries}
+	err = retry.Do(ctx, func(attempt int) error {
+		if attempt > 0 {
+			c.reporter.Note("the copy goes on after: %v", err)
+		}
+		err = defaultPulse.attend(ctx, c.reporter.Note, c.pass, c.from, c.to)
+		return err
+	})
 	c.endSteps(err)
 	return err
 }
@@ -110,12 +116,24 @@ func (c *copier) pass(ctx context.Context) error {
 		return err
 	}
 	if err := c.work(ctx, shot); err != nil {
-		return err
+		return c.whyUnreadable(ctx, err)
 	}
 	if err := c.complete(ctx, target); err != nil {
 		return c.to.explain(fmt.Errorf("completing the target: %w", err))
 	}
 	return c.mark(stateUnit, "finished")
+}
+
+// whyUnreadable looks for what became of the source's tables when they cannot
+// be read as they were planned: a snapshot does not hold their definitions.
+func (c *copier) whyUnreadable(ctx context.Context, err error) error {
+	switch wire.Code(err) {
+	case errTableChanged, errNoTable, errNoColumn:
+		if now, unread := c.from.schemaNow(ctx); unread == nil {
+			return cmp.Or(unchanged(c.detail.Schema, now), err)
+		}
+	}
+	return err
 }
 
 // stateUnit is where the journal keeps what is done beside chunks.
@@ -242,7 +260,9 @@ func (c *copier) endSteps(err error) {
 func (c *copier) lose(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.notKept = append(c.notKept, fmt.Sprintf(format, args...))
+	if lost := fmt.Sprintf(format, args...); !slices.Contains(c.notKept, lost) {
+		c.notKept = append(c.notKept, lost)
+	}
 }
 
 var errMarker = fault.New(fault.Refused, "Begin the copy anew.",

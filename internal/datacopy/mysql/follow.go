@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +84,11 @@ func (f *follower) run(ctx context.Context, cutover <-chan struct{}) error {
 	if err := f.open(ctx); err != nil {
 		return err
 	}
+	return defaultPulse.attend(ctx, f.reporter.Note, func(ctx context.Context) error { return f.follow(ctx, cutover) }, f.from, f.to)
+}
+
+// follow applies changes until the end of the log after cutover.
+func (f *follower) follow(ctx context.Context, cutover <-chan struct{}) error {
 	if err := f.beginTarget(ctx); err != nil {
 		return err
 	}
@@ -129,8 +133,8 @@ func (f *follower) open(ctx context.Context) error {
 		}
 		f.byName[u.table.Name] = u
 	}
-	if f.from.binlogFormat != "ROW" {
-		return fault.New(fault.Refused, "Set binlog_format = ROW at the source, or copy in the incremental mode.", "the source writes its binary log by %s", cmp.Or(f.from.binlogFormat, "statement"))
+	if err := f.from.logsRows(); err != nil {
+		return err
 	}
 	f.worker = &worker{copier: f.copier, lanes: map[*unit]*lane{}}
 	if f.worker.source, err = f.from.connect(ctx); err != nil {

@@ -105,10 +105,32 @@ func (l *loader) load(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("loading rows: %w", err)
 	}
+	if done.Warnings > 0 {
+		if err := l.heed(ctx); err != nil {
+			return fmt.Errorf("loading rows: %w", err)
+		}
+	}
 	l.rows += int64(done.Affected)
 	if w.buffer = w.buffer[:0]; int64(cap(w.buffer)) > 4*w.copier.detail.ChunkBytes {
 		w.buffer = nil // one huge row is no reason to keep its memory
 	}
 	l.waiting = 0
+	return nil
+}
+
+// heed looks at what the server warns of. What it changed, verifying shows by
+// key; why, only the server can tell. Its words are not passed on: they have
+// values in them.
+func (l *loader) heed(ctx context.Context) error {
+	warnings, err := l.worker.target.All(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		if number(warning[1]) == errNoText {
+			l.worker.copier.lose("values of table %s that are no text in the character set of their column: the target does not hold such", l.unit.table.Name)
+			break
+		}
+	}
 	return nil
 }

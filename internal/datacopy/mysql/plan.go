@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
 	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
 
 // detail is what a plan holds for Copy.
@@ -36,7 +38,7 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	if p.detail.ChunkBytes == 0 {
 		p.detail.ChunkBytes = defaultChunk
 	}
-	for _, step := range []func(context.Context) error{p.look, p.choose, p.subset, p.rewrite, p.mask, p.compare} {
+	for _, step := range []func(context.Context) error{p.look, p.choose, p.subset, p.rewrite, p.mask, p.compare, p.check} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -54,6 +56,8 @@ type planner struct {
 	target   *schema
 	// account is the target's user, quoted.
 	account string
+	// fromRights and toRights are what the users may do.
+	fromRights, toRights rights
 }
 
 // look reads both sides.
@@ -65,34 +69,42 @@ func (p *planner) look(ctx context.Context) error {
 	if p.to, err = open(ctx, p.req.To, "target"); err != nil {
 		return err
 	}
-	if p.source, err = p.from.schemaNow(ctx); err != nil {
+	if p.source, p.fromRights, _, err = p.from.now(ctx); err != nil {
 		return err
 	}
-	p.target, err = p.to.schemaNow(ctx)
-	if err != nil {
-		return err
-	}
-	p.account, err = p.to.account(ctx)
+	p.target, p.toRights, p.account, err = p.to.now(ctx)
 	return err
+}
+
+// now reads the schema, and whom the server takes us for, over a connection of
+// its own.
+func (s *server) now(ctx context.Context) (there *schema, may rights, account string, err error) {
+	err = defaultPulse.attend(ctx, progress.Discard.Note, func(ctx context.Context) error {
+		conn, err := s.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if may, err = s.rights(ctx, conn); err != nil {
+			return err
+		}
+		if account, err = s.account(ctx, conn); err != nil {
+			return err
+		}
+		there, err = s.readSchema(ctx, conn)
+		return err
+	}, s)
+	return there, may, account, err
 }
 
 // schemaNow reads the schema over a connection of its own.
 func (s *server) schemaNow(ctx context.Context) (*schema, error) {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return s.readSchema(ctx, conn)
+	there, _, _, err := s.now(ctx)
+	return there, err
 }
 
 // account is the user that the server took us for, quoted.
-func (s *server) account(ctx context.Context) (string, error) {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
+func (s *server) account(ctx context.Context, conn *wire.Conn) (string, error) {
 	rows, err := conn.All(ctx, "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', LENGTH(CURRENT_USER()) - LENGTH(REPLACE(CURRENT_USER(), '@', ''))), SUBSTRING_INDEX(CURRENT_USER(), '@', -1)")
 	if err != nil {
 		return "", fmt.Errorf("asking the %s for the account: %w", s.side, err)
@@ -310,6 +322,21 @@ func (p *planner) compare(context.Context) error {
 				p.plan.Overwrites = append(p.plan.Overwrites, strings.ToLower(o.Kind)+" "+o.Name)
 			}
 		}
+	}
+	return nil
+}
+
+// check says what the users may not do. A request that names its tables gets
+// nothing else, and sees whether all of them are there.
+func (p *planner) check(context.Context) error {
+	if len(p.req.Include) == 0 {
+		p.plan.NotKept = append(p.plan.NotKept, p.fromRights.unseen(p.req.From.Name())...)
+	}
+	if missing := p.toRights.missing(p.detail.Schema); len(missing) > 0 {
+		p.plan.Blockers = append(p.plan.Blockers, fmt.Sprintf("the target's user lacks the right %s on %s", strings.Join(missing, ", "), p.req.To.Name()))
+	}
+	if p.source.Copy != "" {
+		p.plan.Warnings = append(p.plan.Warnings, "the source is the target of a copy that is not complete: its table "+marker+" says so")
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/landfall-dev/landfall/internal/datacopy/mysql/wire"
+	"github.com/landfall-dev/landfall/internal/fault"
 )
 
 // marker is the table that says, in a target, which copy is under way there.
@@ -29,7 +30,7 @@ func (s *server) readSchema(ctx context.Context, conn *wire.Conn) (*schema, erro
 		{"triggers", r.triggers}, {"events", r.events}, {"the mark of a copy", r.mark},
 	} {
 		if err := step.do(); err != nil {
-			return nil, fmt.Errorf("reading %s of the %s %s: %w", step.what, s.side, s.address, err)
+			return nil, s.explain(fmt.Errorf("reading %s of the %s %s: %w", step.what, s.side, s.address, err))
 		}
 	}
 	return r.schema, nil
@@ -293,6 +294,9 @@ func (r *schemaReader) mark() error {
 		return nil
 	}
 	rows, err := r.all("SELECT plan FROM %s", name(marker))
+	if wire.Code(err) == errNoColumn {
+		return fault.New(fault.Refused, "Rename that table.", "there is a table %s that is not Landfall's", marker)
+	}
 	if err == nil && len(rows) > 0 {
 		r.schema.Copy = rows[0][0].Value
 	}

@@ -110,8 +110,14 @@ const (
 	errPrivilege      = 1227
 	errInterrupted    = 1317
 	errWriteFile      = 3
-	errNoStagePriv    = 1370
+	errRoutineDenied  = 1370
 	errTableDenied    = 1142
+	errNoColumn       = 1054
+	errTableChanged   = 1412
+	errReadOnly       = 1290
+	errUnsafeRoutine  = 1419
+	errTempFile       = 1878
+	errNoText         = 1366
 )
 
 func (s *server) connectError(err error) error {
@@ -212,18 +218,26 @@ func passing(err error) bool {
 	return false
 }
 
-// explain adds what to do to an error of the target.
+// explain adds what to do to an error of the server.
 func (s *server) explain(err error) error {
 	switch wire.Code(err) {
 	case errTableFull, errDiskFull, errNoSpace, errWriteFile:
-		return fault.Wrap(fault.Failed, err, "Make room on the target's disk, then resume the copy.")
+		return fault.Wrap(fault.Failed, err, "Make room on the "+s.side+"'s disk, then resume the copy.")
+	case errTempFile:
+		return fault.Wrap(fault.Failed, err, "Make room where the "+s.side+"'s server keeps temporary files (tmpdir, innodb_tmpdir), then resume the copy.")
+	case errReadOnly:
+		return fault.Wrap(fault.Refused, err, "Let the "+s.side+"'s server take writes (read_only), or name a user who may write there all the same.")
+	case errLockWait:
+		return fault.Wrap(fault.Failed, err, "End what holds locks at the "+s.side+" (SHOW PROCESSLIST tells), then resume the copy.")
+	case errUnsafeRoutine:
+		return fault.Wrap(fault.Invalid, err, "Set log_bin_trust_function_creators = 1 at the "+s.side+", or give its user the right SUPER; then resume the copy.")
 	case errPacketTooLarge:
 		return fault.Wrap(fault.Failed, err, "Allow LOAD DATA LOCAL at the "+s.side+" (local_infile), or raise max_allowed_packet there.")
-	case errPrivilege, errAccessDatabase, errNoStagePriv, errTableDenied:
-		return fault.Wrap(fault.Invalid, err, "Give the user of the "+s.side+" the right that is missing.")
+	case errPrivilege, errAccessDatabase, errRoutineDenied, errTableDenied:
+		return fault.Wrap(fault.Invalid, err, "Give the user of the "+s.side+" the right that is missing, then resume the copy.")
 	}
 	if errors.Is(err, wire.ErrBroken) {
-		return fault.Wrap(fault.Failed, err, "Check the "+s.side+"'s server, then resume the copy.")
+		return fault.Wrap(fault.Failed, err, "Check the "+s.side+"'s server, its log and its disk, then resume the copy.")
 	}
 	return err
 }

@@ -26,8 +26,9 @@ func (s *snapshot) close() {
 	}
 }
 
-// lockPatience is how long a lock may keep writers of the source waiting
-// behind a long statement before another way is taken, in seconds.
+// lockPatience is how long to wait for a lock, in seconds: at the source it
+// keeps writers waiting behind a long statement until another way is taken, at
+// the target nobody would know what is waited for. There it is tried again.
 const lockPatience = 5
 
 // freezes are the ways to let nothing be committed for a moment, the lightest

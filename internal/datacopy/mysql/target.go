@@ -19,6 +19,10 @@ func (c *copier) prepare(ctx context.Context, conn *wire.Conn) error {
 	if err := c.addNoKeys(ctx, conn); err != nil {
 		return err
 	}
+	// Who uses what is to be dropped would have us wait for a day.
+	if _, err := conn.Exec(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = %d", lockPatience)); err != nil {
+		return err
+	}
 	if err := c.setMarker(ctx, conn); err != nil {
 		return err
 	}
@@ -40,7 +44,8 @@ func (c *copier) prepare(ctx context.Context, conn *wire.Conn) error {
 			return err
 		}
 	}
-	return nil
+	_, err := conn.Exec(ctx, "SET SESSION lock_wait_timeout = DEFAULT")
+	return err
 }
 
 // addNoKeys has the server make tables as they are defined, without a primary

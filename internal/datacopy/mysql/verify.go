@@ -71,7 +71,7 @@ func (v *verifier) run(ctx context.Context) (*datacopy.Report, error) {
 	report := &datacopy.Report{Units: []datacopy.UnitReport{v.compareSchema(target)}}
 	checks, err := v.checks(target)
 	if err == nil {
-		err = v.compareAll(ctx, checks, step)
+		err = defaultPulse.attend(ctx, v.reporter.Note, func(ctx context.Context) error { return v.compareAll(ctx, checks, step) }, v.from, v.to)
 	}
 	if err != nil {
 		step.Fail(err)
@@ -118,7 +118,7 @@ func (c *check) complete(journal datacopy.Journal) {
 	defer c.unit.splitter.mu.Unlock()
 	missing := 0
 	for _, k := range c.unit.splitter.known {
-		if _, ok := journal.Lookup(c.unit.table.Name, k.name()); !ok {
+		if _, ok := journal.Lookup(c.unit.table.rowsUnit(), k.name()); !ok {
 			missing++
 		}
 	}
@@ -231,7 +231,7 @@ func (v *verifier) compareChunk(ctx context.Context, w *worker, c *check, k chun
 func (v *verifier) digests(ctx context.Context, w *worker, c *check, k chunk) (here, there digest, err error) {
 	u := c.unit
 	if v.sent != nil {
-		entry, _ := v.sent.Lookup(u.table.Name, k.name())
+		entry, _ := v.sent.Lookup(u.table.rowsUnit(), k.name())
 		if here, err = parseDigest(entry.Digest); err != nil {
 			return here, there, err
 		}

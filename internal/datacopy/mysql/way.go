@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func waysTo(to *server, t *table) ways {
 	if to.localInfile {
 		return append(all, &fileWay{table: t, reals: newReals(t)})
 	}
-	return append(all, &insertWay{table: t, reals: newReals(t), longest: int(min(insertBytes, to.maxPacket/2))})
+	return append(all, &insertWay{table: t, reals: newReals(t), longest: int(min(insertBytes, to.maxPacket/2)), packet: to.maxPacket})
 }
 
 // choose gives the first way that takes a row, or else the last.
@@ -162,6 +163,8 @@ type insertWay struct {
 	table   *table
 	reals   *reals
 	longest int
+	// packet is the longest statement that the server reads.
+	packet int64
 }
 
 // insertBytes is how large an INSERT may grow, well below every server's
@@ -182,7 +185,12 @@ func (w *insertWay) send(ctx context.Context, conn *wire.Conn, rows []byte) (wir
 	for _, c := range w.table.stored() {
 		columns = append(columns, c.Name)
 	}
-	return conn.Exec(ctx, insertInto(w.table, columns)+strings.TrimSuffix(string(rows), ","))
+	statement := insertInto(w.table, columns) + strings.TrimSuffix(string(rows), ",")
+	if size := int64(len(statement)) + 1; size > w.packet {
+		// The server would end the connection in the middle of it.
+		return wire.Done{}, &wire.Error{Code: errPacketTooLarge, Message: fmt.Sprintf("a row needs a packet of %d bytes, the target takes %d (max_allowed_packet)", size, w.packet)}
+	}
+	return conn.Exec(ctx, statement)
 }
 
 func insertInto(t *table, columns []string) string {

@@ -110,7 +110,7 @@ func (w *worker) chunk(ctx context.Context, u *unit) error {
 // done, unless the source has changed it since; in an incremental copy so is
 // one that is equal on both sides.
 func (w *worker) needed(ctx context.Context, u *unit, c chunk) (bool, error) {
-	entry, recorded := w.copier.journal.Lookup(u.table.Name, c.name())
+	entry, recorded := w.copier.journal.Lookup(u.table.rowsUnit(), c.name())
 	if recorded {
 		now, err := digestOf(ctx, w.source, u.table, conditions(c.condition(u.table), u.table.Where))
 		if err != nil {
@@ -166,7 +166,7 @@ func (c *copier) record(u *unit, k chunk, sent, read digest, size int64) error {
 	if k.only != "" {
 		return nil
 	}
-	entry := datacopy.Entry{Unit: u.table.Name, Chunk: k.name(), Count: sent.rows, Bytes: size, Digest: sent.String()}
+	entry := datacopy.Entry{Unit: u.table.rowsUnit(), Chunk: k.name(), Count: sent.rows, Bytes: size, Digest: sent.String()}
 	if read != sent {
 		entry.Source = read.String()
 	}
@@ -276,7 +276,7 @@ func (w *worker) count(ctx context.Context, u *unit) error {
 		return nil
 	}
 	var rows, chunks int64
-	for entry := range w.copier.journal.Entries(u.table.Name) {
+	for entry := range w.copier.journal.Entries(u.table.rowsUnit()) {
 		rows += entry.Count
 		chunks++
 	}

@@ -78,8 +78,8 @@ const readBuffer = 256 << 10
 
 // Dial connects and logs in. The connection's character set is binary: nothing
 // is converted on the way.
-func Dial(ctx context.Context, o Options) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+func Dial(whole context.Context, o Options) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(whole, o.Timeout)
 	defer cancel()
 	stop := func() bool { return true }
 	greeting := &greeting{}
@@ -103,6 +103,9 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	if !stop() && err == nil {
 		_ = logged.Close()
 		err = ctx.Err()
+	}
+	if err != nil && ctx.Err() != nil && whole.Err() == nil {
+		return nil, fmt.Errorf("%w: it does not answer within %s", ErrBroken, o.Timeout)
 	}
 	if err != nil {
 		return nil, loginError(ctx, err)
