@@ -54,16 +54,7 @@ func TestEmulatorConforms(t *testing.T) {
 // moves prepares a pair and brings all traffic to the new side.
 func moves(t *testing.T, pair *traffictest.Pair) {
 	fence := &traffictest.Fence{Number: 1}
-	for {
-		p, err := pair.Router.Prepare(t.Context(), fence)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p.Done {
-			break
-		}
-		pair.Advance(max(p.Wait, time.Second))
-	}
+	traffictest.Prepare(t, pair.Router, fence, pair.Advance)
 	for _, weight := range []traffic.Weight{1, 50, traffic.All} {
 		if err := pair.Router.Write(t.Context(), weight, fence); err != nil {
 			t.Fatal(err)

@@ -32,17 +32,7 @@ func (m *memory) annotations() map[string]string {
 // ready has prepared the migration.
 func ready(t *testing.T, m *memory, r *Router) {
 	t.Helper()
-	for range 20 {
-		p, err := r.Prepare(t.Context(), first)
-		if err != nil {
-			t.Fatalf("Prepare: %v", err)
-		}
-		if p.Done {
-			return
-		}
-		m.advance(DefaultPropagation)
-	}
-	t.Fatal("Prepare is not done for ever")
+	traffictest.Prepare(t, r, first, m.advance)
 }
 
 // TestRouteIsAsBefore after a migration that returned: other rules, filters and

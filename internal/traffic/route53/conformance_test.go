@@ -69,18 +69,8 @@ func (w *world) routerOf(cfg Config) *Router {
 func (w *world) ready() *Router {
 	w.t.Helper()
 	r := w.router()
-	for range 100 {
-		p, err := r.Prepare(w.t.Context(), &traffictest.Fence{Number: 1})
-		if err != nil {
-			w.t.Fatalf("Prepare: %v", err)
-		}
-		if p.Done {
-			return r
-		}
-		w.Clock.Advance(max(p.Wait, time.Second))
-	}
-	w.t.Fatal("Prepare is not done for ever")
-	return nil
+	traffictest.Prepare(w.t, r, &traffictest.Fence{Number: 1}, w.Clock.Advance)
+	return r
 }
 
 func (w *world) write(r *Router, weight traffic.Weight) {

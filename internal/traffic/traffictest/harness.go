@@ -129,21 +129,32 @@ func (h Harness) prepared(t *testing.T) *run {
 // prepare calls Prepare of what router gives until it is done.
 func (r *run) prepare(router func() traffic.Router) {
 	r.t.Helper()
-	deadline := time.Now().Add(r.h.patience())
-	for time.Now().Before(deadline) {
-		p, err := router().Prepare(r.t.Context(), r.fence)
+	prepare(r.t, router, r.fence, r.h.patience(), r.pass)
+}
+
+// Prepare calls Prepare of a router until it is done. In between, advance lets
+// time pass: at least a second.
+func Prepare(t testing.TB, router traffic.Router, fence traffic.Fence, advance func(time.Duration)) {
+	t.Helper()
+	prepare(t, func() traffic.Router { return router }, fence, time.Minute, func(d time.Duration) { advance(max(d, time.Second)) })
+}
+
+func prepare(t testing.TB, router func() traffic.Router, fence traffic.Fence, patience time.Duration, pass func(time.Duration)) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		p, err := router().Prepare(t.Context(), fence)
 		if err != nil {
-			r.t.Fatalf("Prepare: %v", err)
+			t.Fatalf("Prepare: %v", err)
 		}
 		if p.Done {
 			return
 		}
 		if p.Step == "" {
-			r.t.Error("Prepare does not say what it waits for")
+			t.Error("Prepare does not say what it waits for")
 		}
-		r.pass(p.Wait)
+		pass(p.Wait)
 	}
-	r.t.Fatal("Prepare is not done for ever")
+	t.Fatal("Prepare is not done for ever")
 }
 
 // pass lets time pass: at least a moment, so that nothing spins.
