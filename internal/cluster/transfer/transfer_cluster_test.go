@@ -1,13 +1,11 @@
 package transfer
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,17 +31,13 @@ func newScene(t *testing.T, objects string) scene {
 	}
 	s := scene{t: t, c: kubetest.Client(t, "kubectl"), cluster: cluster, from: kubetest.Namespace(t), to: kubetest.Name(t)}
 	kubetest.RemoveNamespace(t, s.to)
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader([]byte(objects)), 4096)
-	for {
-		u := &unstructured.Unstructured{}
-		if decoder.Decode(u) != nil {
-			return s
-		}
+	for _, u := range kubetest.Objects(t, objects) {
 		u.SetNamespace(s.from)
 		if err := s.c.Create(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return s
 }
 
 func (s scene) plan() *Plan {
@@ -71,32 +65,7 @@ func (s scene) get(kind, version, name string) *unstructured.Unstructured {
 	return u
 }
 
-const shop = `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: settings}
-data: {price: "3"}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 0
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: registry.example/web, resources: {requests: {cpu: 100m}}}]}
----
-apiVersion: batch/v1
-kind: CronJob
-metadata: {name: nightly}
-spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: registry.example/a}]}}}}}
----
+const shop = kubetest.Shop + `---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: shut}

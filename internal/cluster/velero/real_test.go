@@ -136,16 +136,11 @@ func (r *real) there(c *transfer.Cluster, kind, namespace, name string) bool {
 	return err == nil
 }
 
-const shop = `
-{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: blue}}
----
-{apiVersion: v1, kind: Secret, metadata: {name: key}, stringData: {key: secret}}
----
-{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{port: 80}]}}
----
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 0, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: registry.example/web:1}]}}}}
----
-{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}, spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: night, image: registry.example/night:1}]}}}}}}
+const shop = kubetest.Shop + `---
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {key: secret}
 `
 
 // TestRealVelero carries a namespace from cluster to cluster under another name,
