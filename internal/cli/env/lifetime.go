@@ -64,35 +64,26 @@ func extend(ctx context.Context, c *command.Context, args []string, forever bool
 }
 
 func newSleep(c *command.Context) *cobra.Command {
-	var flags ask.Flags
-	cmd := &cobra.Command{
-		Use:               "sleep NAME",
-		Short:             "Scale an environment to zero; its data stays",
-		Example:           "  landfall env sleep pr-1",
-		Args:              command.Args(cobra.ExactArgs(1)),
-		ValidArgsFunction: completeOne(c),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask.Edit(cmd.Context(), c, args[0], "put to sleep", flags, func(env *v1alpha1.Environment) error {
-				env.Spec.Asleep = true
-				return nil
-			})
-		},
-	}
-	flags.AddTo(cmd, ask.DeployTimeout)
-	return cmd
+	return sleeping(c, "sleep", "Scale an environment to zero; its data stays", "put to sleep", true)
 }
 
 func newWake(c *command.Context) *cobra.Command {
+	return sleeping(c, "wake", "Wake a sleeping environment to exactly the sizes it had", "wake", false)
+}
+
+// sleeping is a command that changes whether an environment sleeps; words are
+// how it is said that this was asked for.
+func sleeping(c *command.Context, verb, short, words string, asleep bool) *cobra.Command {
 	var flags ask.Flags
 	cmd := &cobra.Command{
-		Use:               "wake NAME",
-		Short:             "Wake a sleeping environment to exactly the sizes it had",
-		Example:           "  landfall env wake pr-1",
+		Use:               verb + " NAME",
+		Short:             short,
+		Example:           "  landfall env " + verb + " pr-1",
 		Args:              command.Args(cobra.ExactArgs(1)),
 		ValidArgsFunction: completeOne(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask.Edit(cmd.Context(), c, args[0], "wake", flags, func(env *v1alpha1.Environment) error {
-				env.Spec.Asleep = false
+			return ask.Edit(cmd.Context(), c, args[0], words, flags, func(env *v1alpha1.Environment) error {
+				env.Spec.Asleep = asleep
 				return nil
 			})
 		},
