@@ -9,9 +9,11 @@ import (
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conforms(t, storetest.Redis, storetest.Redis) }
+
+func conforms(t *testing.T, source, target starter) {
 	storetest.Run(t, storetest.Suite{
-		Engine: redis.New(), Store: store{storetest.Redis, storetest.Redis}, Records: 40_000, ChunkBytes: 64 << 10, Secret: storetest.Secret,
+		Engine: redis.New(), Store: store{source, target}, Records: 20_000, ChunkBytes: 64 << 10, Secret: storetest.Secret,
 	})
 }
 

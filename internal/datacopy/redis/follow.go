@@ -43,7 +43,7 @@ func (e *Engine) Follow(ctx context.Context, req datacopy.Request, plan *datacop
 		return result, err
 	}
 	result.Workers = c.workers
-	if err := c.notifies(ctx); err != nil {
+	if err := c.source.notifies(ctx); err != nil {
 		return result, err
 	}
 	followers := make([]*follower, len(plan.Units))
@@ -60,19 +60,28 @@ func (e *Engine) Follow(ctx context.Context, req datacopy.Request, plan *datacop
 	return c.finish(result), err
 }
 
+// Followable is part of datacopy.Follower.
+func (e *Engine) Followable(ctx context.Context, req datacopy.Request) error {
+	source, err := connect(ctx, req.From)
+	if err != nil {
+		return err
+	}
+	return source.notifies(ctx)
+}
+
 // notifies makes sure that every node of the source tells of changes.
-func (c *copier) notifies(ctx context.Context) error {
-	for _, node := range c.source.layout.Load().nodes {
-		client := redis.NewClient(c.source.options(node, 0))
+func (s *server) notifies(ctx context.Context) error {
+	for _, node := range s.layout.Load().nodes {
+		client := redis.NewClient(s.options(node, 0))
 		found, err := client.ConfigGet(ctx, "notify-keyspace-events").Result()
 		_ = client.Close()
 		if err != nil {
-			return c.source.failed("asking whether it tells of changes:", err)
+			return s.failed("asking whether it tells of changes:", err)
 		}
 		flags := found["notify-keyspace-events"]
 		if !strings.Contains(flags, "E") || !(strings.Contains(flags, "A") || strings.Trim("g$lshzxet", flags) == "") {
 			return fault.New(fault.Refused, "Run CONFIG SET notify-keyspace-events EA on the source, or copy in the incremental mode instead.",
-				"following %s: its node %s does not tell of changes", c.source.address, node)
+				"following %s: its node %s does not tell of changes", s.address, node)
 		}
 	}
 	return nil

@@ -235,8 +235,7 @@ func (s *server) failed(doing string, err error) error {
 
 // hint is the next step after an error.
 func hint(err error) string {
-	text := err.Error()
-	switch word, _, _ := strings.Cut(text, " "); word {
+	switch kindOf(err) {
 	case "WRONGPASS", "NOAUTH":
 		return "Check user and password in the address."
 	case "NOPERM":
@@ -249,7 +248,7 @@ func hint(err error) string {
 		return "Name the master: this server is a replica."
 	case "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN":
 		return "Wait until the cluster has settled, then resume the copy."
-	case "LOADING":
+	case "LOADING", "MASTERDOWN":
 		return "Wait until the server has loaded its data, then resume the copy."
 	}
 	return "Check that the server runs and can be reached, then resume the copy."
@@ -262,5 +261,5 @@ func passing(err error) bool {
 		return true
 	}
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }

@@ -121,6 +121,8 @@ func fill(t *testing.T, client redis.UniversalClient, prefix string) int {
 	do("SET", in("number"), 42)
 	do("SET", in("bytes"), "\x00\xff\r\n$-1\r\n")
 	do("SET", in("odd \x00\xff\r\n*?[name"), "odd")
+	do("SET", in(""), "without a name")
+	do("HSET", in(strings.Repeat("long name ", 20_000)), "field", "value")
 	do("SET", in("expires"), "soon", "PXAT", soon)
 	do("SET", in("large text"), strings.Repeat("0123456789abcdef", 40_000), "PXAT", soon)
 	do("RPUSH", in("list"), "a", "b", "a", "")
@@ -129,7 +131,7 @@ func fill(t *testing.T, client redis.UniversalClient, prefix string) int {
 	do("ZADD", in("scores"), 0.1, "tenth", "-inf", "least", 1e300, "much", 3, "three")
 	do("HSET", in("hash"), "name", "Ann", "email", "ann@example.org", "", "empty")
 	do("EXPIREAT", in("hash"), soon/1000)
-	count := 13
+	count := 15
 	count += fillLarge(t, client, in, soon)
 	count += fillStreams(t, client, in)
 	pipe := client.Pipeline()

@@ -2,8 +2,6 @@ package redis_test
 
 import (
 	"bytes"
-	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,8 +24,8 @@ func TestCopiesOutOfASnapshot(t *testing.T) {
 	count := fill(t, open(t, single), "")
 	fill(t, open(t, cluster), "")
 	// The version is one that the target does not know payloads of.
-	newer := relay(t, single, func(reply []byte) []byte {
-		return bytes.Replace(reply, []byte("REDIS0010"), []byte("REDIS0099"), 1)
+	newer := relay(t, single, func(reply []byte) ([]byte, bool) {
+		return bytes.Replace(reply, []byte("REDIS0010"), []byte("REDIS0099"), 1), true
 	})
 	tests := []struct {
 		name     string
@@ -61,70 +59,17 @@ func took(t *testing.T, source datacopy.Address) bool {
 	return !strings.Contains(open(t, source).Info(t.Context(), "stats").Val(), "sync_full:0\r")
 }
 
-// relay stands before a server and changes what it answers; nil ends the
-// connection.
-func relay(t *testing.T, server datacopy.Address, change func([]byte) []byte) datacopy.Address {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			backend, err := net.Dial("tcp", server.Host())
-			if err != nil {
-				client.Close()
-				return
-			}
-			go func() {
-				defer backend.Close()
-				_, _ = io.Copy(backend, client)
-			}()
-			go func() {
-				defer client.Close()
-				answer(client, backend, change)
-			}()
-		}
-	}()
-	return address(t, "redis://:"+storetest.Secret+"@"+listener.Addr().String())
-}
-
-func answer(client, backend net.Conn, change func([]byte) []byte) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := backend.Read(buf)
-		if err != nil {
-			return
-		}
-		reply := change(buf[:n])
-		if reply == nil {
-			return
-		}
-		if _, err := client.Write(reply); err != nil {
-			return
-		}
-	}
-}
-
 // TestASnapshotThatBreaksBeginsAnew loses the connection in the middle of the
 // first.
 func TestASnapshotThatBreaksBeginsAnew(t *testing.T) {
 	source := startRedis(t, ready...)
 	fill(t, open(t, source), "")
 	var began, broken atomic.Bool
-	from := relay(t, source, func(reply []byte) []byte {
-		switch {
-		case bytes.Contains(reply, []byte("REDIS0010")):
+	from := relay(t, source, func(reply []byte) ([]byte, bool) {
+		if bytes.Contains(reply, []byte("REDIS0010")) {
 			began.Store(true)
-		case began.Load() && len(reply) > 10_000 && broken.CompareAndSwap(false, true):
-			return nil
 		}
-		return reply
+		return reply, !began.Load() || len(reply) < 10_000 || !broken.CompareAndSwap(false, true)
 	})
 	outcome := run(t, datacopy.Request{From: from, To: startRedis(t), Options: bySnapshot}, &datacopy.MemoryJournal{})
 	if !broken.Load() || outcome.Result.Retries == 0 {

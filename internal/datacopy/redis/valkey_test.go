@@ -11,27 +11,23 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
-	"github.com/landfall-dev/landfall/internal/datacopy/redis"
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
 )
 
 // Servers that Debian's stable release does not have: Valkey 9, whose payloads
 // no Redis knows, and Redis 8, whose payloads neither Valkey nor older ones do.
 
-func TestConformanceValkey(t *testing.T) { conforms(t, storetest.Valkey, storetest.Valkey) }
+func TestConformanceValkey(t *testing.T) { laterConforms(t, storetest.Valkey, storetest.Valkey) }
 
-func TestConformanceValkeyToRedis(t *testing.T) { conforms(t, storetest.Valkey, storetest.Redis) }
+func TestConformanceValkeyToRedis(t *testing.T) { laterConforms(t, storetest.Valkey, storetest.Redis) }
 
-func TestConformanceRedisToValkey(t *testing.T) { conforms(t, storetest.Redis, storetest.Valkey) }
+func TestConformanceRedisToValkey(t *testing.T) { laterConforms(t, storetest.Redis, storetest.Valkey) }
 
-func TestConformanceRedis8ToValkey(t *testing.T) { conforms(t, storetest.Redis8, storetest.Valkey) }
+func TestConformanceRedis8ToValkey(t *testing.T) { laterConforms(t, storetest.Redis8, storetest.Valkey) }
 
-func conforms(t *testing.T, source, target starter) {
-	source(t, "--maxclients", "10") // not within the suite: it may skip the test
-	target(t, "--maxclients", "10")
-	storetest.Run(t, storetest.Suite{
-		Engine: redis.New(), Store: store{source, target}, Records: 20_000, ChunkBytes: 64 << 10, Secret: storetest.Secret,
-	})
+func laterConforms(t *testing.T, source, target starter) {
+	storetest.Valkey(t) // not within the suite: it may skip the test
+	conforms(t, source, target)
 }
 
 // TestValkeyAndRedis8InEveryDirection copies all types, listed and out of a
@@ -57,6 +53,32 @@ func TestValkeyAndRedis8InEveryDirection(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestClustersOfValkeyAndRedis8 copies from and into clusters of other versions.
+func TestClustersOfValkeyAndRedis8(t *testing.T) {
+	storetest.Valkey(t)
+	tests := []struct {
+		name     string
+		from, to starter
+	}{
+		{"Redis to Valkey", storetest.Redis, storetest.Valkey},
+		{"Valkey to Redis 8", storetest.Valkey, storetest.Redis8},
+		{"Redis 8 to Redis", storetest.Redis8, storetest.Redis},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req := datacopy.Request{From: clusterOf(t, tt.from, ready...), To: clusterOf(t, tt.to)}
+			count := fill(t, open(t, req.From), "")
+			for _, way := range []string{"scan", "replication"} {
+				req.Options, req.Replace = map[string]string{"read-by": way}, true
+				outcome := run(t, req, &datacopy.MemoryJournal{})
+				if got := outcome.Report.Units[0].TargetCount; got != int64(count) {
+					t.Errorf("by %s: the target has %d of %d keys", way, got, count)
+				}
+			}
+		})
 	}
 }
 

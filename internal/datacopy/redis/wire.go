@@ -8,7 +8,10 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -43,16 +46,17 @@ func (e replyError) Error() string { return string(e) }
 
 // kindOf gives the first word of a server's error, such as MOVED, or "".
 func kindOf(err error) string {
-	var reply replyError
-	if !errors.As(err, &reply) {
-		return ""
+	var text string
+	var ours replyError
+	var theirs redis.Error // of what goes by go-redis
+	switch {
+	case errors.As(err, &ours):
+		text = ours.Error()
+	case errors.As(err, &theirs):
+		text = theirs.Error()
 	}
-	for i := range len(reply) {
-		if reply[i] == ' ' {
-			return string(reply[:i])
-		}
-	}
-	return string(reply)
+	kind, _, _ := strings.Cut(text, " ")
+	return kind
 }
 
 func newWire(conn net.Conn) *wire {

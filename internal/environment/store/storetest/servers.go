@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -28,7 +27,7 @@ func MariaDB(t *testing.T) string { return StartMariaDB(t).URL }
 // StartMariaDB is MariaDB with further options of mariadbd, for tests that
 // stop the server.
 func StartMariaDB(t *testing.T, options ...string) *Server {
-	root := packages(t, "mariadb-server-core", "busybox-static")
+	root := servertest.Debian(t, "", "mariadb-server-core", "busybox-static")
 	dir, port := t.TempDir(), servertest.FreePort(t)
 	common := []string{
 		"--no-defaults", "--user=root", "--datadir=" + dir, "--lc-messages-dir=" + filepath.Join(root, "usr/share/mysql"),
@@ -55,7 +54,7 @@ func StartMySQL(t *testing.T, options ...string) *Server {
 	if os.Getenv(EnvMySQL) == "" {
 		t.Skipf("needs MySQL of Debian's unstable release: run make test-mysql, which sets $%s", EnvMySQL)
 	}
-	root := packagesOf(t, "sid", "mysql-server-core")
+	root := servertest.Debian(t, "sid", "mysql-server-core")
 	dir, port := t.TempDir(), servertest.FreePort(t)
 	account, data := filepath.Join(dir, "account.sql"), filepath.Join(dir, "data")
 	script := fmt.Sprintf("CREATE USER admin@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO admin@'%%' WITH GRANT OPTION;\n", password)
@@ -96,6 +95,9 @@ func started(t *testing.T, address, dir string, command func() *exec.Cmd) *Serve
 // Kill ends the server as a crash would.
 func (s *Server) Kill() { s.program.Kill() }
 
+// Signal sends it a signal, to stop and continue it for example.
+func (s *Server) Signal(signal os.Signal) { s.program.Signal(signal) }
+
 // Restart starts it again over the same data.
 func (s *Server) Restart() {
 	s.t.Helper()
@@ -124,7 +126,7 @@ func Redis(t *testing.T) string { return StartRedis(t).URL }
 
 // StartRedis is Redis with further options of redis-server.
 func StartRedis(t *testing.T, options ...string) *Server {
-	return startRedis(t, packages(t, "redis-server", "busybox-static"), "redis-server", options)
+	return startRedis(t, servertest.Debian(t, "", "redis-server", "busybox-static"), "redis-server", options)
 }
 
 // EnvValkey allows tests to use Valkey and newer versions of Redis, which only
@@ -149,7 +151,7 @@ func laterPackages(t *testing.T, suite, name string) string {
 	if os.Getenv(EnvValkey) == "" {
 		t.Skipf("needs %s of Debian's release %s: run make test-valkey, which sets $%s", name, suite, EnvValkey)
 	}
-	return packagesOf(t, suite, name)
+	return servertest.Debian(t, suite, name)
 }
 
 func startRedis(t *testing.T, root, program string, options []string) *Server {
@@ -183,24 +185,4 @@ func StartVersityGW(t *testing.T) *Server {
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=root", "ROOT_SECRET_KEY="+password)
 		return cmd
 	})
-}
-
-func packages(t *testing.T, names ...string) string {
-	t.Helper()
-	return packagesOf(t, "", names...)
-}
-
-// packagesOf another release of Debian than this machine's.
-func packagesOf(t *testing.T, suite string, names ...string) string {
-	t.Helper()
-	fetcher, err := debian.DefaultFetcher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fetcher.Suite = suite
-	root, err := fetcher.Root(context.Background(), names...)
-	if err != nil {
-		t.Skipf("needs Debian packages: %v", err)
-	}
-	return root
 }
