@@ -4,7 +4,6 @@
 package moto
 
 import (
-	"context"
 	_ "embed"
 	"net"
 	"os"
@@ -44,15 +43,7 @@ func Start(t testing.TB) aws.Config {
 
 func start(t testing.TB) (endpoint string) {
 	t.Helper()
-	fetcher, err := debian.DefaultFetcher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	fetcher.Suite = suite
-	root, err := fetcher.Root(context.Background(), "python3-moto", "python3-flask", "python3-flask-cors")
-	if err != nil {
-		t.Skipf("needs moto of Debian %s, or $%s, the address of an emulator of AWS: %v", suite, Endpoint, err)
-	}
+	root := servertest.Debian(t, suite, "python3-moto", "python3-flask", "python3-flask-cors")
 	address := servertest.FreeAddress(t)
 	host, port, _ := net.SplitHostPort(address)
 	moto := debian.Command(root, "usr/bin/python3", "-c", startScript, "-H", host, "-p", port)

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/landfall-dev/landfall/internal/frontdoor"
-	"github.com/landfall-dev/landfall/internal/image/debian"
 	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
@@ -29,14 +28,7 @@ func program(t *testing.T) (path string, env []string) {
 	if found, err := exec.LookPath("haproxy"); err == nil {
 		return found, nil
 	}
-	fetcher, err := debian.DefaultFetcher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := fetcher.Root(t.Context(), "haproxy", "busybox-static")
-	if err != nil {
-		t.Skipf("needs Debian packages: %v", err)
-	}
+	root := servertest.Debian(t, "", "haproxy", "busybox-static")
 	libraries := filepath.Join(root, "lib/x86_64-linux-gnu") + ":" + filepath.Join(root, "usr/lib/x86_64-linux-gnu")
 	return filepath.Join(root, "usr/sbin/haproxy"), []string{"LD_LIBRARY_PATH=" + libraries}
 }
