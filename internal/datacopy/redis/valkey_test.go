@@ -23,7 +23,9 @@ func TestConformanceValkeyToRedis(t *testing.T) { laterConforms(t, storetest.Val
 
 func TestConformanceRedisToValkey(t *testing.T) { laterConforms(t, storetest.Redis, storetest.Valkey) }
 
-func TestConformanceRedis8ToValkey(t *testing.T) { laterConforms(t, storetest.Redis8, storetest.Valkey) }
+func TestConformanceRedis8ToValkey(t *testing.T) {
+	laterConforms(t, storetest.Redis8, storetest.Valkey)
+}
 
 func laterConforms(t *testing.T, source, target starter) {
 	storetest.Valkey(t) // not within the suite: it may skip the test

@@ -51,6 +51,10 @@ const (
 
 // Parts that are no values.
 const (
+	// opLeast is the least that is no type. It says that slots are being moved
+	// to this node (Valkey 9), which is not known here: what the node has of
+	// them is not to be seen yet.
+	opLeast        = 243
 	opSlotInfo     = 244
 	opFunction2    = 245
 	opModuleAux    = 247

@@ -7,6 +7,7 @@ import (
 	"hash/crc64"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,12 +17,37 @@ import (
 	"github.com/landfall-dev/landfall/internal/datacopy/redis/rdb"
 )
 
-// TestSnapshotOfARealServer reads what a server wrote once.
-func TestSnapshotOfARealServer(t *testing.T) {
-	text, err := os.ReadFile(snapshot)
-	if err != nil {
-		t.Fatal(err)
+func snapshotOf(product string) string { return filepath.Join("testdata", product+".rdb") }
+
+// TestSnapshotsOfRealServers reads what servers wrote once.
+func TestSnapshotsOfRealServers(t *testing.T) {
+	for product := range products {
+		t.Run(product, func(t *testing.T) {
+			text, err := os.ReadFile(snapshotOf(product))
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := tell(t, text)
+			golden := filepath.Join("testdata", product+".golden")
+			if *update {
+				if err := os.WriteFile(golden, []byte(told), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), told); diff != "" {
+				t.Errorf("records (-want +got):\n%s", diff)
+			}
+		})
 	}
+}
+
+// tell says what a snapshot has.
+func tell(t *testing.T, text []byte) string {
+	t.Helper()
 	// The server put the parts of its disk file before the mark of a stream.
 	r, err := rdb.NewReader(bytes.NewReader(append(text, "mark"...)), 2500, 1000)
 	if err != nil {
@@ -41,19 +67,7 @@ func TestSnapshotOfARealServer(t *testing.T) {
 	if mark, err := r.Rest(4); err != nil || string(mark) != "mark" {
 		t.Errorf("behind the snapshot: %q, %v", mark, err)
 	}
-	const golden = "testdata/redis-7.0.golden"
-	if *update {
-		if err := os.WriteFile(golden, []byte(told.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), told.String()); diff != "" {
-		t.Errorf("records (-want +got):\n%s", diff)
-	}
+	return told.String()
 }
 
 func describe(record *rdb.Record) string {
@@ -197,13 +211,15 @@ func readAll(snapshot []byte) error {
 }
 
 func FuzzSnapshots(f *testing.F) {
-	text, err := os.ReadFile(snapshot)
-	if err != nil {
-		f.Fatal(err)
-	}
-	// Short seeds: long ones take their time to be made smaller.
-	for begin := range slices.Chunk(text, 1500) {
-		f.Add(append([]byte("REDIS0010"), begin...))
+	for product, head := range map[string]string{"redis-7.0": "REDIS0010", "redis-8.0": "REDIS0012", "valkey-9.1": "VALKEY080"} {
+		text, err := os.ReadFile(snapshotOf(product))
+		if err != nil {
+			f.Fatal(err)
+		}
+		// Short seeds: long ones take their time to be made smaller.
+		for begin := range slices.Chunk(text, 1500) {
+			f.Add(append([]byte(head), begin...))
+		}
 	}
 	f.Add([]byte("REDIS0010\x00\x01k\x01v\xff12345678"))
 	f.Add([]byte("REDIS0010\x04\x01k\x01\x01f\xc3\x05\x0a\x01ab\xc0\x01\xff12345678"))

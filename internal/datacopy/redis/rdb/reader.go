@@ -88,7 +88,7 @@ func (r *Reader) Next() (*Record, error) {
 		if op == opEnd {
 			return nil, r.finish()
 		}
-		if op < opSlotInfo {
+		if op < opLeast {
 			return r.value(Type(op))
 		}
 		if err := r.aside(op); err != nil {

@@ -26,13 +26,15 @@ import (
 
 var update = flag.Bool("update", false, "write golden files, and the snapshot that they are of")
 
-// snapshot is of a Redis 7.0 that held what fill makes.
-const snapshot = "testdata/redis-7.0.rdb"
+// products are those whose snapshots are in testdata, of what fill makes.
+var products = map[string]func(*testing.T, ...string) *storetest.Server{
+	"redis-7.0": storetest.Redis, "redis-8.0": storetest.Redis8, "valkey-9.1": storetest.Valkey,
+}
 
 // saved starts a server, fills it, and gives its snapshot.
-func saved(t *testing.T) (*redis.Client, []byte) {
+func saved(t *testing.T, product string) (*redis.Client, []byte) {
 	t.Helper()
-	a, err := datacopy.ParseAddress(storetest.Redis(t).URL)
+	a, err := datacopy.ParseAddress(products[product](t).URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +42,9 @@ func saved(t *testing.T) (*redis.Client, []byte) {
 	t.Cleanup(func() { client.Close() })
 	ctx := t.Context()
 	fill(t, client)
+	if product != "redis-7.0" {
+		fillFields(t, client)
+	}
 	if err := client.Save(ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +107,21 @@ func fill(t *testing.T, client *redis.Client) {
 	}
 }
 
+// fillFields makes hashes whose fields expire.
+func fillFields(t *testing.T, client *redis.Client) {
+	t.Helper()
+	for key, count := range map[string]int{"few fields that expire": 5, "fields that expire": 600} {
+		for i := range count {
+			field := fmt.Sprint("field ", i)
+			client.HSet(t.Context(), key, field, "a value")
+			if err := client.HPExpireAt(t.Context(), key, time.UnixMilli(4102444800000+int64(i)), field).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client.HPersist(t.Context(), key, "field 0")
+	}
+}
+
 // random is text that LZF does not pack, the same every time.
 func random(n int) string {
 	text, state := make([]byte, n), uint32(1)
@@ -114,10 +134,16 @@ func random(n int) string {
 
 // TestPayloadsAreThoseOfTheServer makes a payload of each value in a snapshot
 // and asks the server for its own.
-func TestPayloadsAreThoseOfTheServer(t *testing.T) {
-	client, text := saved(t)
+func TestPayloadsAreThoseOfTheServer(t *testing.T) { samePayloads(t, "redis-7.0") }
+
+func TestPayloadsAreThoseOfRedis8(t *testing.T) { samePayloads(t, "redis-8.0") }
+
+func TestPayloadsAreThoseOfValkey(t *testing.T) { samePayloads(t, "valkey-9.1") }
+
+func samePayloads(t *testing.T, product string) {
+	client, text := saved(t, product)
 	if *update {
-		if err := os.WriteFile(snapshot, text, 0o644); err != nil {
+		if err := os.WriteFile(snapshotOf(product), text, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +180,7 @@ func TestPayloadsAreThoseOfTheServer(t *testing.T) {
 
 // TestPartsMakeTheWhole puts the elements of parts together.
 func TestPartsMakeTheWhole(t *testing.T) {
-	client, text := saved(t)
+	client, text := saved(t, "redis-7.0")
 	r, err := rdb.NewReader(bytes.NewReader(text), 4000, 500)
 	if err != nil {
 		t.Fatal(err)
