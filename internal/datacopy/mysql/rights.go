@@ -14,11 +14,16 @@ import (
 // GRANT. Rights on single tables and columns are no part of it.
 type rights map[string]bool
 
-// allRights stands for every right.
-const allRights = "ALL PRIVILEGES"
+const (
+	// allRights stands for every right.
+	allRights = "ALL PRIVILEGES"
+	// routinesShown is no right, but what SELECT on everything, or on MariaDB's
+	// table of routines, comes with.
+	routinesShown = "SELECT on mysql.proc"
+)
 
-// grant matches what SHOW GRANTS says of a whole server or database.
-var grant = regexp.MustCompile("^(GRANT|REVOKE) (.+?) ON (\\*|`(?:[^`]|``)*`)\\.\\* (?:TO|FROM) ")
+// grant matches what SHOW GRANTS says of databases and tables.
+var grant = regexp.MustCompile("^(GRANT|REVOKE) (.+?) ON (\\*|`(?:[^`]|``)*`)\\.(\\*|`(?:[^`]|``)*`) (?:TO|FROM) ")
 
 // rights asks what the connection's user, with its roles, may do with the
 // database.
@@ -48,15 +53,21 @@ func parseGrants(lines []string, database string) rights {
 	held, taken := rights{}, rights{}
 	for _, line := range lines {
 		parts := grant.FindStringSubmatch(line)
-		if parts == nil || !matchesDatabase(parts[3], database) {
+		if parts == nil {
 			continue
 		}
-		into := held
+		into, table := held, parts[4]
 		if parts[1] == "REVOKE" {
 			into = taken
 		}
 		for right := range strings.SplitSeq(parts[2], ",") {
-			into[strings.TrimSpace(right)] = true
+			right = strings.TrimSpace(right)
+			if table == "*" && matchesDatabase(parts[3], database) {
+				into[right] = true
+			}
+			if right == "SELECT" && matchesDatabase(parts[3], "mysql") && (table == "*" || table == "`proc`") {
+				into[routinesShown] = true
+			}
 		}
 	}
 	for right := range taken {
@@ -108,7 +119,7 @@ func (r rights) unseen(database string) []string {
 		{"tables", []string{"SELECT"}},
 		{"triggers", []string{"TRIGGER"}},
 		{"events", []string{"EVENT"}},
-		{"routines", []string{"EXECUTE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE", "CREATE ROUTINE", "ALTER ROUTINE"}},
+		{"routines", []string{"EXECUTE", "SHOW_ROUTINE", "SHOW CREATE ROUTINE", "CREATE ROUTINE", "ALTER ROUTINE", routinesShown}},
 	} {
 		if !r.has(c.anyOf...) {
 			all = append(all, fmt.Sprintf("%s that the source's user may not see: it has no right %s on %s", c.what, c.anyOf[0], database))

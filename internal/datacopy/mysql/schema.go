@@ -245,7 +245,8 @@ func (r *schemaReader) routines() error {
 			Client: created[0][3].Value, Connection: created[0][4].Value,
 		}
 		if !created[0][2].Valid {
-			return fmt.Errorf("the user may not see how %s %s is made: the right SHOW ROUTINE, or SELECT on mysql.proc, is missing", strings.ToLower(kind), o.Name)
+			return fault.New(fault.Invalid, "Grant the "+r.server.side+"'s user SHOW_ROUTINE (MySQL) or SELECT on mysql.proc (MariaDB).",
+				"the user may not see how %s %s is made", strings.ToLower(kind), o.Name)
 		}
 		r.schema.Routines = append(r.schema.Routines, o)
 	}

@@ -12,6 +12,15 @@ import (
 	"github.com/landfall-dev/landfall/internal/progress"
 )
 
+// sharedTraps are what both products have in the same words.
+var sharedTraps = []string{
+	"CREATE TABLE parted (id INT NOT NULL, at DATE NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (YEAR(at)) (PARTITION p0 VALUES LESS THAN (2020), PARTITION p1 VALUES LESS THAN MAXVALUE)",
+	"INSERT INTO parted SELECT seq, '2018-01-01' + INTERVAL seq DAY FROM " + sequence(2000),
+	"CREATE FUNCTION g (x INT) RETURNS INT DETERMINISTIC RETURN x + 1",
+	"CREATE PROCEDURE p () BEGIN SELECT 'DEFINER=`x`@`y`'; END",
+	"CREATE EVENT tick ON SCHEDULE EVERY 1 DAY STARTS '2026-01-01 00:00:00' DO DELETE FROM log",
+}
+
 // traps are what copies by other tools lose or stumble over.
 var traps = []string{
 	"ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_german1_ci",
@@ -32,8 +41,6 @@ var traps = []string{
 	"INSERT INTO nokey VALUES (1, 'x'), (1, 'x'), (1, 'x'), (NULL, NULL), (2, 'y')",
 	"CREATE TABLE uniq (a INT NOT NULL, b INT NOT NULL, c INT, UNIQUE KEY ab (a, b), KEY c (c))",
 	"INSERT INTO uniq SELECT seq DIV 10, seq MOD 10, seq FROM seq_1_to_3000",
-	"CREATE TABLE parted (id INT NOT NULL, at DATE NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (YEAR(at)) (PARTITION p0 VALUES LESS THAN (2020), PARTITION p1 VALUES LESS THAN MAXVALUE)",
-	"INSERT INTO parted SELECT seq, '2018-01-01' + INTERVAL seq DAY FROM seq_1_to_2000",
 	"CREATE TABLE shapes (id INT PRIMARY KEY, p POINT NOT NULL, g GEOMETRY, SPATIAL KEY p (p))",
 	"INSERT INTO shapes VALUES (1, ST_GeomFromText('POINT(1.5 2.5)'), ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))', 4326)), (2, POINT(92, 10), NULL)",
 	"CREATE TABLE texts (id INT PRIMARY KEY, j JSON, t LONGTEXT, FULLTEXT KEY t (t)) COMMENT 'it''s, (a) `comment`'",
@@ -60,24 +67,22 @@ var traps = []string{
 	"CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 5",
 	"DO NEXTVAL(numbers)",
 	"CREATE DEFINER=`nobody`@`%` FUNCTION f (x INT) RETURNS INT DETERMINISTIC RETURN x + 1",
-	"CREATE FUNCTION g (x INT) RETURNS INT DETERMINISTIC RETURN x + 1",
 	"CREATE VIEW z_view AS SELECT g(id) AS id FROM empty",
 	"CREATE VIEW a_view AS SELECT v.id FROM z_view v", // sorts before what it needs
-	"CREATE PROCEDURE p () BEGIN SELECT 'DEFINER=`x`@`y`'; END",
 	"CREATE TRIGGER audit AFTER INSERT ON checked FOR EACH ROW INSERT INTO log (what) VALUES (CONCAT('é', NEW.id))",
-	"CREATE EVENT tick ON SCHEDULE EVERY 1 DAY STARTS '2026-01-01 00:00:00' DO DELETE FROM log",
 }
 
-func fillTraps(t *testing.T, address string) {
+func fillTraps(t *testing.T, address, sqlMode string, traps []string) {
 	conn := open1(t, address)
-	run(t, conn, "SET NAMES utf8mb4", "SET SESSION foreign_key_checks = 0", "SET SESSION sql_mode = ''")
+	run(t, conn, "SET NAMES utf8mb4", "SET SESSION foreign_key_checks = 0", "SET SESSION sql_mode = '"+sqlMode+"'")
+	run(t, conn, sharedTraps...)
 	run(t, conn, traps...)
 }
 
 func TestTraps(t *testing.T) {
 	source, target := storetest.MariaDB(t), storetest.MariaDB(t, "--sql-mode=STRICT_ALL_TABLES,NO_ZERO_DATE", "--default-time-zone=+05:00", "--max-allowed-packet=16M")
 	from, to := newDatabase(t, source.URL, "traps"), newDatabase(t, target.URL, "into")
-	fillTraps(t, from)
+	fillTraps(t, from, "", traps)
 	req := datacopy.Request{From: parse(t, from), To: parse(t, to), ChunkBytes: 16 << 10}
 	root := open1(t, target.URL+"/mysql")
 	for name, settings := range map[string][]string{
@@ -91,22 +96,48 @@ func TestTraps(t *testing.T) {
 			run(t, root, settings...)
 			before := prepared(t, root)
 			req.Replace = true
-			outcome, err := datacopy.Run(t.Context(), New(), req, &datacopy.MemoryJournal{}, progress.Discard)
-			if outcome.Report != nil {
-				for _, unit := range outcome.Report.Units {
-					if unit.Answer != datacopy.Equal {
-						t.Errorf("%s is %s: %s %v", unit.Name, unit.Answer, unit.Cause, unit.Differences)
-					}
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			copiedEqual(t, req)
 			compareServers(t, from, to)
 			if arrays := strings.HasPrefix(name, "by arrays"); (prepared(t, root) > before) != arrays {
 				t.Errorf("rows went by arrays: %v, want %v", !arrays, arrays)
 			}
 		})
+	}
+}
+
+// copiedEqual copies and wants every unit to be equal.
+func copiedEqual(t *testing.T, req datacopy.Request) *datacopy.Outcome {
+	t.Helper()
+	outcome, err := datacopy.Run(t.Context(), New(), req, &datacopy.MemoryJournal{}, progress.Discard)
+	if outcome.Report != nil {
+		for _, unit := range outcome.Report.Units {
+			if unit.Answer != datacopy.Equal {
+				t.Errorf("%s is %s: %s %v", unit.Name, unit.Answer, unit.Cause, unit.Differences)
+			}
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcome
+}
+
+// compareAnswers asks both servers the same questions.
+func compareAnswers(t *testing.T, from, to string, questions []string) {
+	t.Helper()
+	a, b := open1(t, from), open1(t, to)
+	for _, question := range questions {
+		want, err := a.All(t.Context(), question)
+		if err != nil {
+			t.Fatalf("%s: %v", question, err)
+		}
+		got, err := b.All(t.Context(), question)
+		if err != nil {
+			t.Fatalf("%s: %v", question, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-source +target)\n%s", question, diff)
+		}
 	}
 }
 
@@ -121,53 +152,43 @@ func prepared(t *testing.T, conn *wire.Conn) int64 {
 	return number(found[0][1])
 }
 
-// compareServers asks both servers the same questions.
+var mariadbQuestions = []string{
+	"SELECT TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1",
+	"SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1, ORDINAL_POSITION",
+	"SELECT TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, NON_UNIQUE, INDEX_TYPE FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1, 2, 3",
+	"SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() ORDER BY 1",
+	"SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'dates'",
+	"SELECT id, HEX(id), f, f + 0.0E0, d, f72, n FROM floats ORDER BY id",
+	"SELECT id, d, dt, t, y, UNIX_TIMESTAMP(ts) FROM dates ORDER BY id",
+	"SELECT b + 0, one + 0, e + 0, e, s + 0 FROM bits ORDER BY b",
+	"SELECT HEX(id), HEX(v), CRC32(b), LENGTH(b), HEX(t) FROM binaries ORDER BY id",
+	"SELECT HEX(id), HEX(u8), HEX(u3), HEX(u16), HEX(s), HEX(g) FROM charsets ORDER BY id",
+	"SELECT id, a, twice, thrice, hidden FROM computed ORDER BY id",
+	"SELECT id, ST_AsText(p), ST_AsText(g), ST_SRID(g) FROM shapes ORDER BY id",
+	"SELECT id, j, CRC32(t) FROM texts ORDER BY id",
+	"SELECT * FROM addresses ORDER BY id",
+	"SELECT * FROM nokey ORDER BY a, b",
+	"SELECT COUNT(*), SUM(a * b * c) FROM uniq",
+	"SELECT id FROM zero ORDER BY id",
+	"SELECT PARTITION_NAME, SUBSTRING_INDEX(PARTITION_DESCRIPTION, ' ', 1) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'parted' ORDER BY 1",
+	"SELECT COUNT(*) FROM log",
+	"SELECT TRIGGER_NAME, SQL_MODE, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
+	"SELECT ROUTINE_NAME, ROUTINE_TYPE, SQL_MODE, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() ORDER BY 1",
+	"SELECT EVENT_NAME, STATUS, STARTS, TIME_ZONE, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()",
+	"SELECT @@character_set_database, @@collation_database",
+	"SELECT id FROM a_view",
+}
+
+// compareServers asks both servers what they hold, and the target what it
+// should hold otherwise.
 func compareServers(t *testing.T, from, to string) {
-	a, b := open1(t, from), open1(t, to)
-	for _, question := range []string{
-		"SELECT TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_COLLATION, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1",
-		"SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION, COLUMN_COMMENT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1, ORDINAL_POSITION",
-		"SELECT TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, NON_UNIQUE, INDEX_TYPE FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1, 2, 3",
-		"SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() ORDER BY 1",
-		"SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'dates'",
-		"SELECT id, HEX(id), f, f + 0.0E0, d, f72, n FROM floats ORDER BY id",
-		"SELECT id, d, dt, t, y, UNIX_TIMESTAMP(ts) FROM dates ORDER BY id",
-		"SELECT b + 0, one + 0, e + 0, e, s + 0 FROM bits ORDER BY b",
-		"SELECT HEX(id), HEX(v), CRC32(b), LENGTH(b), HEX(t) FROM binaries ORDER BY id",
-		"SELECT HEX(id), HEX(u8), HEX(u3), HEX(u16), HEX(s), HEX(g) FROM charsets ORDER BY id",
-		"SELECT id, a, twice, thrice, hidden FROM computed ORDER BY id",
-		"SELECT id, ST_AsText(p), ST_AsText(g), ST_SRID(g) FROM shapes ORDER BY id",
-		"SELECT id, j, CRC32(t) FROM texts ORDER BY id",
-		"SELECT * FROM addresses ORDER BY id",
-		"SELECT * FROM nokey ORDER BY a, b",
-		"SELECT COUNT(*), SUM(a * b * c) FROM uniq",
-		"SELECT id FROM zero ORDER BY id",
-		"SELECT PARTITION_NAME, SUBSTRING_INDEX(PARTITION_DESCRIPTION, ' ', 1) FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'parted' ORDER BY 1",
-		"SELECT COUNT(*) FROM log",
-		"SELECT TRIGGER_NAME, SQL_MODE, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
-		"SELECT ROUTINE_NAME, ROUTINE_TYPE, SQL_MODE, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() ORDER BY 1",
-		"SELECT EVENT_NAME, STATUS, STARTS, TIME_ZONE, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()",
-		"SELECT @@character_set_database, @@collation_database",
-		"SELECT id FROM a_view",
-	} {
-		want, err := a.All(t.Context(), question)
-		if err != nil {
-			t.Fatalf("%s: %v", question, err)
-		}
-		got, err := b.All(t.Context(), question)
-		if err != nil {
-			t.Errorf("%s: %v", question, err)
-			continue
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-source +target):\n%s", question, diff)
-		}
-	}
-	next, err := b.All(t.Context(), "SELECT NEXTVAL(numbers)")
+	compareAnswers(t, from, to, mariadbQuestions)
+	target := open1(t, to)
+	next, err := target.All(t.Context(), "SELECT NEXTVAL(numbers)")
 	if err != nil || next[0][0].Value == "100" {
 		t.Errorf("the sequence begins anew: %v, %v", next, err)
 	}
-	definer, err := b.All(t.Context(), "SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() AND ROUTINE_NAME = 'f'")
+	definer, err := target.All(t.Context(), "SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() AND ROUTINE_NAME = 'f'")
 	if err != nil || definer[0][0].Value != "admin@%" {
 		t.Errorf("the definer is %v, %v; want the target's user", definer, err)
 	}
