@@ -127,6 +127,12 @@ type DataCopySpec struct {
 	// MaxBytesPerSecond limits what is read from the source.
 	// +optional
 	MaxBytesPerSecond *resource.Quantity `json:"maxBytesPerSecond,omitempty"`
+
+	// MaxThreadsRunning pauses reading while the source (mysql) runs more threads
+	// than that.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	MaxThreadsRunning int32 `json:"maxThreadsRunning,omitempty"`
 }
 
 // DataCopySide is one side of a copy: the stores of an environment, or one

@@ -46,6 +46,9 @@ type Engine interface {
 // Follower is an Engine that can go on copying changes after Copy.
 type Follower interface {
 	Engine
+	// Followable is an error of class fault.Refused, with the next step, where
+	// the source does not tell of changes: found out before anything is copied.
+	Followable(ctx context.Context, req Request) error
 	// Follow applies changes of the source, from the position that Copy put in
 	// the journal, until ctx ends or cutover is closed. On cutover it stops
 	// writes at the source where the request allows it, applies what is left

@@ -144,6 +144,11 @@ func (f *askFlags) run(ctx context.Context, c *command.Context, action batch.Act
 	if err != nil {
 		return err
 	}
+	ctx, cancel, err := f.within(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	state, err := runHere(ctx, c, job, f.how())
 	return f.finish(c, state, err)
 }

@@ -98,7 +98,11 @@ type how struct {
 func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (batch.State, error) {
 	options := batch.Options{Engines: engines.For, Reporter: c.Progress(), Clock: c.Clock, Track: &batch.Tracker{}}
 	if job.Action != batch.Copy {
-		return batch.Run(ctx, job, options)
+		state, err := batch.Run(ctx, job, options)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fault.New(fault.Failed, "Ask again with a longer --timeout.", "%s: not done in the time that --timeout gave", job.Action)
+		}
+		return state, err
 	}
 	f, err := folderOf(c, job.Name)
 	if err != nil {
@@ -115,6 +119,9 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 	state, err := batch.Run(ctx, job, options)
 	if kept, failed := before.settle(f, state); kept || failed != nil {
 		return state, errors.Join(err, failed)
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return state, fault.New(fault.Failed, "`landfall data resume "+job.Name+"` goes on.", "copying data: not done in the time that --timeout gave; what was copied so far stays")
 	}
 	if ctx.Err() != nil {
 		return state, fmt.Errorf("interrupted: what was copied so far stays, `landfall data resume %s` goes on: %w", job.Name, context.Canceled)

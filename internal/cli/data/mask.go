@@ -88,6 +88,11 @@ func (f *askFlags) sample(ctx context.Context, c *command.Context, action batch.
 	if err != nil {
 		return err
 	}
+	ctx, cancel, err := f.within(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	state, err := runHere(ctx, c, job, how{})
 	return printSampled(c, state, action, err)
 }

@@ -57,6 +57,11 @@ func (f *askFlags) resume(ctx context.Context, c *command.Context, name string) 
 			return err
 		}
 	}
+	ctx, cancel, err := f.within(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	state, err := runHere(ctx, c, job, f.how())
 	return f.finish(c, state, err)
 }

@@ -30,7 +30,20 @@ type waitFlags struct {
 
 func (f *waitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.wait, "wait", true, "wait until the cluster has done it; landfall data status shows how it goes")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "how long to wait; 0 for ever")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "how long it may take, between addresses; how long to wait for the cluster; 0 for ever")
+}
+
+// within is ctx for work of this process, which ends by the timeout.
+func (f *waitFlags) within(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if !f.wait {
+		return nil, nil, fault.New(fault.Invalid, "Leave --wait=false out: this process does the work.",
+			"reading the flags: between addresses there is no cluster that would go on")
+	}
+	if f.timeout <= 0 {
+		return ctx, func() {}, nil
+	}
+	within, cancel := context.WithTimeout(ctx, f.timeout)
+	return within, cancel, nil
 }
 
 // runThere lets the cluster do what is asked: it makes a DataCopy, follows it
@@ -96,7 +109,7 @@ func (f *askFlags) object(c *command.Context, action batch.Action, choices batch
 			Action: string(action), From: side(f.from, f.fromStage), Stores: f.stores,
 			Unmasked: choices.Unmasked, IntoProduction: choices.IntoProduction, Mode: string(choices.Mode),
 			Replace: choices.Replace, Delete: choices.Delete, Include: choices.Include, Exclude: choices.Exclude,
-			Parallel: int32(choices.Parallel), Options: choices.Options, Follow: f.follow,
+			Parallel: int32(choices.Parallel), MaxThreadsRunning: int32(choices.MaxThreadsRunning), Options: choices.Options, Follow: f.follow,
 		},
 	}
 	if f.cutover {
@@ -199,7 +212,11 @@ func follow(ctx context.Context, c *command.Context, asked *v1alpha1.DataCopy, t
 	if ctx.Err() != nil {
 		return batch.State{}, fmt.Errorf("interrupted: the copy %s goes on in the cluster, `landfall data status %s` shows it, deleting it ends it: %w", asked.Name, asked.Name, context.Canceled)
 	}
-	return batch.State{}, fault.New(fault.Failed, "The work goes on in the cluster: `landfall data status "+asked.Name+"` shows it.",
+	hint := "The work goes on in the cluster: `landfall data status " + asked.Name + "` shows it."
+	if action := batch.Action(asked.Spec.Action); action != batch.Copy && action != "" {
+		hint = "Ask again with a longer --timeout."
+	}
+	return batch.State{}, fault.New(fault.Failed, hint,
 		"waiting for the copy %s: not done after %s: %s", asked.Name, timeout, now.Status.Message)
 }
 

@@ -128,12 +128,21 @@ func (r *Reconciler) meta(dc *v1alpha1.DataCopy, name string) metav1.ObjectMeta 
 	}}
 }
 
+// retries of what only looks are none: somebody waits for it, and may ask again.
+func retries(dc *v1alpha1.DataCopy) int32 {
+	switch batch.Action(dc.Spec.Action) {
+	case batch.Copy, "":
+		return attempts
+	}
+	return 0
+}
+
 // job runs the copy. A pod that is killed is followed by another one, and never
 // before it has ended; an answer (exit codes 1, 2 and 4) is not tried again.
 func (r *Reconciler) job(dc *v1alpha1.DataCopy) *batchv1.Job {
 	replacement := batchv1.Failed
 	return &batchv1.Job{ObjectMeta: r.meta(dc, workName(dc)), Spec: batchv1.JobSpec{
-		BackoffLimit: pointer(int32(attempts)), PodReplacementPolicy: &replacement,
+		BackoffLimit: pointer(retries(dc)), PodReplacementPolicy: &replacement,
 		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 			{Action: batchv1.PodFailurePolicyActionFailJob, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
 				Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{1, 2, 4},

@@ -61,7 +61,7 @@ func choices(dc *v1alpha1.DataCopy) batch.Choices {
 	c := batch.Choices{
 		Unmasked: dc.Spec.Unmasked, IntoProduction: dc.Spec.IntoProduction, Mode: datacopy.Mode(dc.Spec.Mode),
 		Replace: dc.Spec.Replace, Delete: dc.Spec.Delete, Include: dc.Spec.Include, Exclude: dc.Spec.Exclude,
-		Parallel: int(dc.Spec.Parallel), Options: dc.Spec.Options,
+		Parallel: int(dc.Spec.Parallel), MaxThreadsRunning: int(dc.Spec.MaxThreadsRunning), Options: dc.Spec.Options,
 	}
 	if limit := dc.Spec.MaxBytesPerSecond; limit != nil {
 		c.MaxBytesPerSecond = limit.Value()

@@ -133,6 +133,11 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	if err := outcome.Plan.Check(t.request); err != nil {
 		return outcome, err
 	}
+	if follower, can := t.engine.(datacopy.Follower); can && opts.Cutover != nil {
+		if err := follower.Followable(ctx, t.request); err != nil {
+			return outcome, err
+		}
+	}
 	if err := journal.Begin(outcome.Plan); err != nil {
 		return outcome, err
 	}

@@ -7,4 +7,5 @@ acl=/data/users.acl
   if [ -f "$acl" ]; then grep -v '^user default ' "$acl" || true; fi
 } >"$acl.new"
 mv "$acl.new" "$acl"
-exec redis-server --bind '* -::*' --dir /data --aclfile "$acl" --appendonly yes --save '' "$@"
+exec redis-server --bind '* -::*' --dir /data --aclfile "$acl" --appendonly yes --save '' \
+  --notify-keyspace-events EA "$@" # which is what `landfall data copy --follow` listens to
