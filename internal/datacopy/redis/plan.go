@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -161,6 +162,9 @@ func warn(plan *datacopy.Plan, req datacopy.Request, source, target *server) {
 	if !target.knowsPayloads(source) {
 		plan.Warnings = append(plan.Warnings, fmt.Sprintf(
 			"the target (%s) does not know how the source (%s) packs values: they are written by type, which takes longer", target.product(), source.product()))
+	}
+	if source.libraries > 0 {
+		plan.NotKept = append(plan.NotKept, english.Plural(int(source.libraries), "library", "libraries")+" of functions: take FUNCTION DUMP and RESTORE")
 	}
 	if source.expiresFields() && !target.expiresFields() {
 		plan.NotKept = append(plan.NotKept, fmt.Sprintf("expiry of single fields of hashes, which the target (%s) does not know", target.product()))

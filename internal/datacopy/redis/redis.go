@@ -5,10 +5,11 @@
 // the other as the source packs them; large ones, masked ones and those whose
 // payload the target does not understand are written by type, in parts, so that
 // neither server stops for long. Start at Engine.Copy; wire.go is the protocol,
-// stream.go what is special of streams.
+// stream.go what is special of streams, version.go what products know.
 //
 // Only reading commands are sent to the source: SCAN, MEMORY USAGE, DUMP,
-// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS, those that read by type, and
+// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS, those that read by type (with
+// HPEXPIRETIME), and
 // for snapshots CONFIG GET, REPLCONF and SYNC. Following asks for CONFIG GET and
 // listens for keyspace notifications, and a cutover may pause the source's
 // writes.

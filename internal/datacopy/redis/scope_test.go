@@ -91,6 +91,19 @@ func TestCopiesSeveralDatabases(t *testing.T) {
 	})
 }
 
+func TestThePlanNamesWhatIsNotKept(t *testing.T) {
+	req := datacopy.Request{From: startRedis(t), To: startRedis(t)}
+	must(t, open(t, req.From), "FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() return 1 end)")
+	plan, err := redis.New().Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1 library of functions: take FUNCTION DUMP and RESTORE"}
+	if diff := cmp.Diff(want, plan.NotKept); diff != "" {
+		t.Errorf("not kept (-want +got):\n%s", diff)
+	}
+}
+
 func TestAClusterHasOneDatabase(t *testing.T) {
 	from := startRedis(t)
 	open(t, below(t, from, storetest.Secret, "4", "")).Set(t.Context(), "in", "4", 0)

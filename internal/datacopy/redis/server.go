@@ -33,6 +33,8 @@ type server struct {
 	databases map[int]int64
 	// memory is what the data takes, all databases together.
 	memory int64
+	// libraries are those of functions that the first node has.
+	libraries int64
 }
 
 // layout is which master has which slots of a cluster. It is not changed.
@@ -66,6 +68,7 @@ func connect(ctx context.Context, address datacopy.Address) (*server, error) {
 	}
 	s.version, s.valkey = versionOf(info["Server"]["redis_version"]), versionOf(info["Server"]["valkey_version"])
 	s.cluster = info["Cluster"]["cluster_enabled"] == "1"
+	s.libraries, _ = strconv.ParseInt(info["Memory"]["number_of_libraries"], 10, 64)
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/datacopy/redis"
 	"github.com/landfall-dev/landfall/internal/datacopy/storetest"
+	"github.com/landfall-dev/landfall/internal/fault"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
 
 // Servers that Debian's stable release does not have: Valkey 9, whose payloads
@@ -176,5 +179,23 @@ func TestFieldsThatExpireValkeyToRedis(t *testing.T) {
 	}
 	if n := open(t, req.To).HLen(t.Context(), "large").Val(); n != 9000 {
 		t.Errorf("the target has %d of 9000 fields", n)
+	}
+}
+
+// TestTypesOfModulesRedis8: what is no type of all servers goes as a whole, or
+// is named.
+func TestTypesOfModulesRedis8(t *testing.T) {
+	req := datacopy.Request{From: address(t, storetest.Redis8(t, ready...).URL), To: address(t, storetest.Redis8(t).URL)}
+	must(t, open(t, req.From), "VADD", "vectors", "VALUES", 3, 1, 2, 3, "element")
+	open(t, req.From).Set(t.Context(), "text", "plain", 0)
+	for _, way := range []string{"scan", "replication"} {
+		req.Options, req.Replace = map[string]string{"read-by": way}, true
+		run(t, req, &datacopy.MemoryJournal{})
+		req.To = address(t, storetest.Valkey(t).URL)
+		_, err := datacopy.Run(t.Context(), redis.New(), req, &datacopy.MemoryJournal{}, progress.Discard)
+		if fault.ClassOf(err) != fault.Refused || !strings.Contains(err.Error(), `key "vectors": its type vectorset`) {
+			t.Errorf("by %s: %v, want a refusal that names the key", way, err)
+		}
+		req.To = address(t, storetest.Redis8(t).URL)
 	}
 }

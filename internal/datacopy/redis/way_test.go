@@ -16,6 +16,10 @@ func TestChoosesHowToRead(t *testing.T) {
 		}
 		return r
 	}
+	// waits has keys of 400 bytes, and the delay that servers have by themselves.
+	waits := func(keys int64) replication {
+		return able(func(r *replication) { r.keys, r.memory, r.delay = keys, keys*400, 5*time.Second })
+	}
 	all := datacopy.Unit{Name: "db0", Count: 1_000_000, Bytes: 400 << 20}
 	tests := []struct {
 		name  string
@@ -46,6 +50,14 @@ func TestChoosesHowToRead(t *testing.T) {
 		{
 			"a source that waits for replicas", "", datacopy.Request{}, all, able(func(r *replication) { r.delay = 5 * time.Second }),
 			"keys are listed: a snapshot would take 9.1 s, and this about 8.2 s",
+		},
+		{
+			"a source that waits, just too few keys", "", datacopy.Request{}, datacopy.Unit{Count: 1_150_000, Bytes: 1_150_000 * 400},
+			waits(1_150_000), "keys are listed: a snapshot would take 9.6 s, and this about 9.3 s",
+		},
+		{
+			"a source that waits, and enough keys", "", datacopy.Request{}, datacopy.Unit{Count: 1_250_000, Bytes: 1_250_000 * 400},
+			waits(1_250_000), "a snapshot is read as a replica: about 9.9 s instead of 10.1 s",
 		},
 		{
 			"a large source", "", datacopy.Request{}, all, able(func(r *replication) { r.fork = 80 * time.Millisecond }),

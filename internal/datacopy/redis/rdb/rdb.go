@@ -6,8 +6,8 @@
 // Reader.Next.
 //
 // The format has no specification; what is known of it here is what rdb.h and
-// rdb.c of Redis 7.4 and Valkey 9 say: versions 1 to 12 and 80, which Redis from
-// 2.4 and Valkey up to 9 write. An opcode or type that is not known is an error
+// rdb.c of Redis 8 and Valkey 9 say: versions 1 to 12 and 80, which Redis from
+// 2.4 to 8 and Valkey up to 9 write. An opcode or type that is not known is an error
 // (ErrUnknown), since there is no way past it.
 package rdb
 
