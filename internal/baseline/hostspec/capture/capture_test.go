@@ -13,6 +13,7 @@ import (
 
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
+	"github.com/landfall-dev/landfall/internal/servertest"
 )
 
 // Kinds that hold still on a machine that people and tests work on.
@@ -64,7 +65,7 @@ func startSSH(t *testing.T) sshServer {
 			t.Skip("no openssh-server on this machine")
 		}
 	}
-	s := sshServer{folder: t.TempDir(), port: "22922"}
+	s := sshServer{folder: t.TempDir(), port: servertest.FreePort(t)}
 	file := func(name string) string { return filepath.Join(s.folder, name) }
 	for _, key := range []string{"host", "key", "other"} {
 		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file(key)).CombinedOutput(); err != nil {
@@ -82,11 +83,7 @@ func startSSH(t *testing.T) sshServer {
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		t.Skip("not root: ", err)
 	}
-	server := exec.Command(program, "-D", "-e", "-f", file("sshd_config"))
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	servertest.Run(t, exec.Command(program, "-D", "-e", "-f", file("sshd_config")), servertest.Listens("127.0.0.1:"+s.port))
 	return s
 }
 
