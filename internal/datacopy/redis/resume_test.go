@@ -21,6 +21,12 @@ func TestSendsAgainOnlyWhatWasNotDone(t *testing.T) {
 	if err := open(t, req.To).HSet(t.Context(), "user:7", "name", "half written").Err(); err != nil {
 		t.Fatal(err)
 	}
+	sendsOneAgain(t, req, plan)
+}
+
+// sendsOneAgain copies what began and got as far as emptying the target.
+func sendsOneAgain(t *testing.T, req datacopy.Request, plan *datacopy.Plan) {
+	t.Helper()
 	journal := &datacopy.MemoryJournal{}
 	for _, err := range []error{journal.Begin(plan), journal.Record(datacopy.Entry{Unit: "#cleared", Chunk: "db0"})} {
 		if err != nil {

@@ -35,6 +35,8 @@ type wire struct {
 	out  *bufio.Writer
 	// number is room for formatting.
 	number [24]byte
+	// patience is stall, but in tests.
+	patience time.Duration
 }
 
 // replyError is an error that the server answered with; the connection is as
@@ -60,7 +62,7 @@ func kindOf(err error) string {
 }
 
 func newWire(conn net.Conn) *wire {
-	return &wire{conn: conn, in: bufio.NewReaderSize(conn, wireBuffer), out: bufio.NewWriterSize(conn, wireBuffer)}
+	return &wire{conn: conn, in: bufio.NewReaderSize(conn, wireBuffer), out: bufio.NewWriterSize(conn, wireBuffer), patience: stall}
 }
 
 func (w *wire) close() { _ = w.conn.Close() }
@@ -107,7 +109,7 @@ func (w *wire) command(args ...string) {
 }
 
 func (w *wire) flush() error {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
 		return err
 	}
 	return w.out.Flush()
@@ -117,7 +119,7 @@ func (w *wire) flush() error {
 // is valid until the next read.
 func (w *wire) line() (byte, []byte, error) {
 	if w.in.Buffered() == 0 {
-		if err := w.conn.SetReadDeadline(time.Now().Add(stall)); err != nil {
+		if err := w.conn.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -226,7 +228,7 @@ func (w *wire) pass(to *wire, n int) error {
 	to.header('$', n)
 	for left := n; left > 0; {
 		if w.in.Buffered() == 0 {
-			if err := w.conn.SetReadDeadline(time.Now().Add(stall)); err != nil {
+			if err := w.conn.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
 				return err
 			}
 			if _, err := w.in.Peek(1); err != nil {
@@ -249,7 +251,7 @@ func (w *wire) full(buf []byte) error {
 		_, err := io.ReadFull(w.in, buf)
 		return err
 	}
-	if err := w.conn.SetReadDeadline(time.Now().Add(stall)); err != nil {
+	if err := w.conn.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
 		return err
 	}
 	_, err := io.ReadFull(w.in, buf)

@@ -2,8 +2,11 @@ package redis
 
 import (
 	"bytes"
+	"errors"
 	"net"
+	"os"
 	"testing"
+	"time"
 )
 
 // served gives a wire whose other end sends what is given and goes away.
@@ -38,6 +41,31 @@ func TestRepliesThatAreBroken(t *testing.T) {
 				t.Errorf("read %q, want an error", value)
 			}
 		})
+	}
+}
+
+// TestServersThatSayNothing take a command, or a part of a reply, and stop there.
+func TestServersThatSayNothing(t *testing.T) {
+	for _, said := range []string{"", "$5\r\n", "$5\r\nab"} {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { theirs.Close() })
+		go func() { _, _ = theirs.Write([]byte(said)) }()
+		w := newWire(ours)
+		t.Cleanup(w.close)
+		w.patience = 30 * time.Millisecond
+		_, _, err := w.bulk(nil)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !passing(err) {
+			t.Errorf("after %q: %v, want a time-out, which may pass", said, err)
+		}
+	}
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { theirs.Close() })
+	w := newWire(ours)
+	t.Cleanup(w.close)
+	w.patience = 30 * time.Millisecond
+	w.command("PING")
+	if err := w.flush(); !errors.Is(err, os.ErrDeadlineExceeded) || !passing(err) {
+		t.Errorf("writing: %v, want a time-out, which may pass", err)
 	}
 }
 
