@@ -29,9 +29,12 @@ import (
 type pair = func() (from, to *storetest.Server)
 
 // TestBadInput is what goes wrong between two servers, which its parts share:
-// each has databases of its own.
+// each has databases of its own. The target writes a binary log, which makes
+// rights on routines and triggers count.
 func TestBadInput(t *testing.T) {
-	servers := lazyServers(t)
+	servers := sync.OnceValues(func() (*storetest.Server, *storetest.Server) {
+		return storetest.MariaDB(t), storetest.MariaDB(t, "--log-bin", "--binlog-format=ROW")
+	})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, pair)
@@ -57,10 +60,8 @@ func TestBadInput(t *testing.T) {
 
 func testDefinitionsChange(t *testing.T, servers pair) {
 	for change, want := range map[string]string{
-		"DROP TABLE other":                        "table other of the source is gone since the plan was made",
-		"RENAME TABLE other TO elsewhere":         "table other of the source is gone since the plan was made",
-		"ALTER TABLE other DROP COLUMN b":         "table other of the source was changed since the plan was made",
-		"ALTER TABLE other CHANGE a id INT FIRST": "table other of the source was changed since the plan was made",
+		"DROP TABLE other":                "table other of the source is gone since the plan was made",
+		"ALTER TABLE other DROP COLUMN b": "table other of the source was changed since the plan was made",
 		// The definition is the same, so the copy goes on with what is there now.
 		"TRUNCATE other": "",
 	} {
@@ -88,9 +89,9 @@ func testHostileNames(t *testing.T, servers pair) {
 	} {
 		quoted := name(hostile)
 		run(t, source, "CREATE TABLE "+quoted+" ("+quoted+" INT PRIMARY KEY, `@v? ,(` VARCHAR(9) DEFAULT ',`)(''\\\\', f FLOAT, KEY "+quoted+" (`@v? ,(`))",
-			"INSERT INTO "+quoted+" SELECT seq, '?', seq / 3 FROM seq_1_to_9000")
+			"INSERT INTO "+quoted+" SELECT seq, '?', seq / 3 FROM seq_1_to_1000")
 	}
-	req.ChunkBytes = 200 << 10 // a few chunks each
+	req.ChunkBytes = 16 << 10 // a few chunks each
 	copiedEqual(t, req)
 }
 

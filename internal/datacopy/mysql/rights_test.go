@@ -125,14 +125,19 @@ func testTargetRights(t *testing.T, servers pair) {
 	// With all of the databases, users need no more, but for definers.
 	as := req
 	as.From, as.To = asUser(t, req.From, "owner", "ALL ON DB.*; SELECT ON mysql.proc"), asUser(t, req.To, "owner", "ALL ON DB.*")
-	if outcome, err := datacopy.Run(t.Context(), New(), as, &datacopy.MemoryJournal{}, progress.Discard); err != nil || outcome.Report.Answer() != datacopy.Equal {
+	journal, admin := &datacopy.MemoryJournal{}, connectTo(t, req.To)
+	const trust = "log_bin_trust_function_creators = 1"
+	if _, err := datacopy.Run(t.Context(), New(), as, journal, progress.Discard); fault.ClassOf(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), trust) {
+		t.Errorf("routines where the binary log is written: %v (hint %q)", err, fault.HintOf(err))
+	}
+	run(t, admin, "SET GLOBAL "+trust)
+	if outcome, err := datacopy.Run(t.Context(), New(), as, journal, progress.Discard); err != nil || outcome.Report.Answer() != datacopy.Equal {
 		t.Errorf("a user with all rights on the database: %v", err)
 	}
 	as.Replace, as.Options = true, map[string]string{"definer": "keep"}
 	if _, err := datacopy.Run(t.Context(), New(), as, &datacopy.MemoryJournal{}, progress.Discard); fault.ClassOf(err) != fault.Invalid || !strings.Contains(err.Error(), "SET USER") {
 		t.Errorf("keeping definers: %v (%v)", err, fault.ClassOf(err))
 	}
-	admin := connectTo(t, req.To)
 	run(t, admin, "SET GLOBAL read_only = 1")
 	defer run(t, admin, "SET GLOBAL read_only = 0")
 	as.Options = nil

@@ -115,7 +115,8 @@ const (
 	errNoColumn       = 1054
 	errTableChanged   = 1412
 	errReadOnly       = 1290
-	errUnsafeRoutine  = 1419
+	errUnsafeRoutine  = 1418
+	errUntrusted      = 1419
 	errTempFile       = 1878
 	errNoText         = 1366
 )
@@ -229,8 +230,8 @@ func (s *server) explain(err error) error {
 		return fault.Wrap(fault.Refused, err, "Let the "+s.side+"'s server take writes (read_only), or name a user who may write there all the same.")
 	case errLockWait:
 		return fault.Wrap(fault.Failed, err, "End what holds locks at the "+s.side+" (SHOW PROCESSLIST tells), then resume the copy.")
-	case errUnsafeRoutine:
-		return fault.Wrap(fault.Invalid, err, "Set log_bin_trust_function_creators = 1 at the "+s.side+", or give its user the right SUPER; then resume the copy.")
+	case errUnsafeRoutine, errUntrusted:
+		return fault.Wrap(fault.Invalid, err, "Set log_bin_trust_function_creators = 1 at the "+s.side+", then resume the copy.")
 	case errPacketTooLarge:
 		return fault.Wrap(fault.Failed, err, "Allow LOAD DATA LOCAL at the "+s.side+" (local_infile), or raise max_allowed_packet there.")
 	case errPrivilege, errAccessDatabase, errRoutineDenied, errTableDenied:
