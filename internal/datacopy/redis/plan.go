@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 	"github.com/redis/go-redis/v9"
 
@@ -163,11 +164,27 @@ func warn(plan *datacopy.Plan, req datacopy.Request, source, target *server) {
 		plan.Warnings = append(plan.Warnings, fmt.Sprintf(
 			"the target (%s) does not know how the source (%s) packs values: they are written by type, which takes longer", target.product(), source.product()))
 	}
+	warnOfMemory(plan, target)
 	if source.libraries > 0 {
 		plan.NotKept = append(plan.NotKept, english.Plural(int(source.libraries), "library", "libraries")+" of functions: take FUNCTION DUMP and RESTORE")
 	}
 	if source.expiresFields() && !target.expiresFields() {
 		plan.NotKept = append(plan.NotKept, fmt.Sprintf("expiry of single fields of hashes, which the target (%s) does not know", target.product()))
+	}
+}
+
+// warnOfMemory compares what is copied with what the target may hold. Of a copy
+// that replaces, or brings what differs, what is there does not come on top.
+func warnOfMemory(plan *datacopy.Plan, target *server) {
+	_, needed := plan.Totals()
+	used := target.used
+	if plan.Replace || plan.Mode == datacopy.Incremental {
+		used = 0
+	}
+	if target.limit > 0 && used+needed > target.limit {
+		plan.Warnings = append(plan.Warnings, fmt.Sprintf(
+			"the target may use %s of memory (maxmemory), and the copy needs about %s: it may not fit, or drive other keys out",
+			humanize.IBytes(uint64(target.limit)), humanize.IBytes(uint64(used+needed))))
 	}
 }
 

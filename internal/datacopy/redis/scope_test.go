@@ -104,6 +104,18 @@ func TestThePlanNamesWhatIsNotKept(t *testing.T) {
 	}
 }
 
+func TestThePlanWarnsOfATargetThatIsTooSmall(t *testing.T) {
+	req := datacopy.Request{From: startRedis(t), To: startRedis(t, "--maxmemory", "3mb")}
+	fill(t, open(t, req.From), "")
+	plan, err := redis.New().Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Warnings) != 1 || !strings.HasPrefix(plan.Warnings[0], "the target may use 3.0 MiB of memory (maxmemory), and the copy needs about ") {
+		t.Errorf("warnings: %q", plan.Warnings)
+	}
+}
+
 func TestAClusterHasOneDatabase(t *testing.T) {
 	from := startRedis(t)
 	open(t, below(t, from, storetest.Secret, "4", "")).Set(t.Context(), "in", "4", 0)

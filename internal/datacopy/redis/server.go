@@ -33,6 +33,8 @@ type server struct {
 	databases map[int]int64
 	// memory is what the data takes, all databases together.
 	memory int64
+	// used and limit are bytes of memory, of all nodes; limit is 0 without one.
+	used, limit int64
 	// libraries are those of functions that the first node has.
 	libraries int64
 }
@@ -152,8 +154,10 @@ func (s *server) count(info map[string]map[string]string) {
 		n, _ := strconv.ParseInt(keys, 10, 64)
 		s.databases[number] += n
 	}
-	n, _ := strconv.ParseInt(info["Memory"]["used_memory_dataset"], 10, 64)
-	s.memory += n
+	for name, sum := range map[string]*int64{"used_memory_dataset": &s.memory, "used_memory": &s.used, "maxmemory": &s.limit} {
+		n, _ := strconv.ParseInt(info["Memory"][name], 10, 64)
+		*sum += n
+	}
 }
 
 func (s *server) options(node string, database int) *redis.Options {
