@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,9 @@ import (
 
 const (
 	defaultRegion = "us-east-1"
-	// stall is how long a server may take to begin its answer.
-	stall = 60 * time.Second
+	// defaultStall is how long a server may take to begin its answer, and to go
+	// on with it, or with taking what is sent.
+	defaultStall = 60 * time.Second
 )
 
 // bucket is one side of a copy.
@@ -38,9 +40,9 @@ type bucket struct {
 }
 
 // open prepares for a bucket. It does not connect yet.
-func open(ctx context.Context, address datacopy.Address, workers int) (*bucket, error) {
+func (e *Engine) open(ctx context.Context, address datacopy.Address, workers int) (*bucket, error) {
 	b := &bucket{address: address, name: address.Name(), prefix: address.Prefix()}
-	loaded, err := settings(ctx, address, httpClient(workers))
+	loaded, err := settings(ctx, address, httpClient(workers, cmp.Or(e.stall, defaultStall)))
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "Name key, secret and region in the address, or set them as aws expects them.",
 			"reading the settings for %s: %w", address, err)
@@ -79,12 +81,13 @@ func settings(ctx context.Context, address datacopy.Address, client *awshttp.Bui
 }
 
 // httpClient keeps a connection for each worker.
-func httpClient(workers int) *awshttp.BuildableClient {
+func httpClient(workers int, stall time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, workers+8
 		t.ResponseHeaderTimeout = stall
 		t.WriteBufferSize, t.ReadBufferSize = 64<<10, 64<<10
 		t.DisableCompression = true
+		t.DialContext = dialer(t.DialContext, stall)
 	})
 }
 
@@ -159,6 +162,9 @@ func hint(err error) string {
 	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
 		return "Make room for the target, then resume the copy."
 	}
+	if denied(err) { // an answer to HEAD has no code
+		return "Check key and secret in the address, and that the key may list, read (source) and write (target) the bucket."
+	}
 	return "Check that the server runs and can be reached, then resume the copy."
 }
 
@@ -178,7 +184,9 @@ func passing(err error) bool {
 		return true
 	}
 	switch status := statusOf(err); {
-	case status == http.StatusTooManyRequests, status >= 500 && status != http.StatusInsufficientStorage:
+	case status == http.StatusInsufficientStorage, status == http.StatusNotImplemented:
+		return false
+	case status == http.StatusTooManyRequests, status >= 500:
 		return true
 	case status != 0:
 		return false

@@ -80,10 +80,10 @@ func (e *Engine) connect(ctx context.Context, req datacopy.Request, options opti
 	if mask, able := req.Mask.(datacopy.NameMask); able && mask.Renames() {
 		c.renames = mask
 	}
-	if c.from, err = open(ctx, req.From, c.workers); err != nil {
+	if c.from, err = e.open(ctx, req.From, c.workers); err != nil {
 		return nil, err
 	}
-	if c.to, err = open(ctx, req.To, c.workers); err != nil {
+	if c.to, err = e.open(ctx, req.To, c.workers); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -30,6 +30,9 @@ func (c *copier) layoutOf(ctx context.Context, b *bucket, o *object) (layout, er
 	if notFound(err) || statusOf(err) == 412 {
 		return layout{}, changed(err)
 	}
+	if err != nil && passing(err) {
+		return layout{}, err
+	}
 	first := int64(0)
 	if err == nil && parts > 0 {
 		first = aws.ToInt64(out.ContentLength)

@@ -124,7 +124,10 @@ func (c *copier) locks(ctx context.Context) bool {
 
 // planTarget says what of the target would be lost.
 func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
-	_, err := c.to.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.to.name})
+	err := c.retry.Do(ctx, func(int) error {
+		_, err := c.to.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &c.to.name})
+		return err
+	})
 	if notFound(err) {
 		plan.Blockers = append(plan.Blockers, fmt.Sprintf("the bucket %s does not exist: make it first", c.to.name))
 		return nil

@@ -24,6 +24,8 @@
 package s3
 
 import (
+	"time"
+
 	"github.com/landfall-dev/landfall/internal/datacopy"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -58,6 +60,7 @@ const (
 // Engine is a datacopy.Engine. It has no state of its own.
 type Engine struct {
 	retry datacopy.Retry
+	stall time.Duration
 }
 
 var _ datacopy.Engine = (*Engine)(nil)

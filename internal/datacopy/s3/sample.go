@@ -28,7 +28,7 @@ func (e *Engine) Sample(ctx context.Context, req datacopy.Request, most int, see
 	if err != nil {
 		return err
 	}
-	from, err := open(ctx, req.From, 1)
+	from, err := e.open(ctx, req.From, 1)
 	if err != nil {
 		return err
 	}

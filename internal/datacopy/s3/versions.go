@@ -244,7 +244,11 @@ func (c *copier) checkVersions(ctx context.Context, plan *datacopy.Plan) error {
 	if c.req.Mask != nil {
 		plan.Blockers = append(plan.Blockers, "earlier versions are not masked: leave them or the mask away")
 	}
-	out, err := c.to.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &c.to.name})
+	var out *s3.GetBucketVersioningOutput
+	err := c.retry.Do(ctx, func(int) (err error) {
+		out, err = c.to.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &c.to.name})
+		return err
+	})
 	if err != nil {
 		return c.to.failed("asking for the versioning of", err)
 	}
