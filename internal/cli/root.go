@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/landfall-dev/landfall/internal/cli/apply"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/baseline"
 	"github.com/landfall-dev/landfall/internal/cli/check"
 	"github.com/landfall-dev/landfall/internal/cli/cluster"
@@ -80,6 +81,9 @@ func NewRoot(c *command.Context) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddFlags(root.PersistentFlags())
+	root.RegisterFlagCompletionFunc("context", ask.CompleteContexts(c))
+	root.RegisterFlagCompletionFunc("namespace", ask.CompleteNamespaces(c))
+	root.RegisterFlagCompletionFunc("output", ask.CompleteWords(command.Table, command.JSON, command.YAML))
 	root.AddGroup(
 		&cobra.Group{ID: groupEnvironments, Title: "Environments:"},
 		&cobra.Group{ID: groupBaseline, Title: "The baseline:"},

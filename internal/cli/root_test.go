@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
+	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -86,6 +88,31 @@ func TestFlagsMeanTheSameEverywhere(t *testing.T) {
 				t.Errorf("%s: --%s is %s, elsewhere %s", cmd.CommandPath(), name, kind, before)
 			}
 			types[name] = kind
+		}
+	}
+}
+
+// TestFlagsOfEveryCommandComplete: by the kubeconfig, and by the words that there
+// are, far from any cluster.
+func TestFlagsOfEveryCommandComplete(t *testing.T) {
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte("apiVersion: v1\nkind: Config\ncontexts:\n- {name: green, context: {}}\n- {name: blue, context: {}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"env list --kubeconfig " + kubeconfig + " --context": "blue green :4",
+		"cluster get green --output":                         "table json yaml :4",
+		"env create x --stage":                               "production staging test development :4",
+		"data copy --from-stage":                             "production staging test development :4",
+		"baseline verify x --format":                         "table json junit tap :4",
+		"cluster create x --module":                          strings.Join(terraform.Shipped(), " ") + " :0",
+	} {
+		c, out, _ := terminal(t)
+		if code := Main(context.Background(), c, append(append([]string{"__complete"}, strings.Fields(line)...), "")); code != 0 {
+			t.Errorf("%s: exit code %d", line, code)
+		}
+		if got := strings.Join(strings.Fields(out.String()), " "); got != want {
+			t.Errorf("%s completes %q, want %q", line, got, want)
 		}
 	}
 }

@@ -3,8 +3,11 @@ package ask
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
@@ -96,6 +99,53 @@ func CompleteReleases(c *command.Context) complete {
 		var found []string
 		for _, r := range releases {
 			found = append(found, fmt.Sprintf("%d\t%s %s", r.Spec.Number, r.Status.Phase, Versions(r.Spec.Components)))
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// CompleteWords completes a flag that takes one of a few words.
+func CompleteWords[T ~string](words ...T) complete {
+	var all []string
+	for _, word := range words {
+		all = append(all, string(word))
+	}
+	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// CompleteStages completes a flag by the stages of environments and data.
+func CompleteStages() complete {
+	return CompleteWords(v1alpha1.StageProduction, v1alpha1.StageStaging, v1alpha1.StageTest, v1alpha1.StageDevelopment)
+}
+
+// CompleteContexts completes a flag by the contexts of the kubeconfig.
+func CompleteContexts(c *command.Context) complete {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		config, err := c.KubeConfig().RawConfig()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return slices.Sorted(maps.Keys(config.Contexts)), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// CompleteNamespaces completes a flag by the namespaces of the management
+// cluster.
+func CompleteNamespaces(c *command.Context) complete {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		cl, err := c.Client()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), command.QuickTimeout)
+		defer cancel()
+		var list corev1.NamespaceList
+		if cl.List(ctx, &list) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var found []string
+		for _, namespace := range list.Items {
+			found = append(found, namespace.Name)
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -50,6 +50,7 @@ Exit code 0: all holds. 1: something fails. 3: something is unknown.`,
 	}
 	cmd.Flags().StringVar(&flags.baseline, "baseline", "", "`name` of another baseline than the blueprint's")
 	cmd.Flags().Var(&flags.format, "format", "`format` of the results: table, json, junit or tap")
+	cmd.RegisterFlagCompletionFunc("format", ask.CompleteWords(result.Formats...))
 	cmd.Flags().BoolVar(&flags.all, "all", false, "show also what holds")
 	return cmd
 }

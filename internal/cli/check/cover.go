@@ -53,7 +53,7 @@ Exit code 0: all that visitors can get to is touched. 1: something is not.`,
 	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` to add paths to, instead of the document's")
 	cmd.Flags().StringVar(&flags.host, "host", "", "`name` that the checks ask for where the URL is an address")
 	cmd.Flags().StringArrayVar(&flags.vars, "var", nil, "`NAME=VALUE` of a variable, instead of the document's; repeat it for more")
-	flags.printFlags.add(cmd.Flags())
+	flags.printFlags.add(cmd)
 	return cmd
 }
 

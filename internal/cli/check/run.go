@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/landfall-dev/landfall/internal/baseline/check"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
@@ -56,9 +57,10 @@ type printFlags struct {
 	all    bool
 }
 
-func (f *printFlags) add(flags *pflag.FlagSet) {
-	flags.Var(&f.format, "format", "output `format`: table, json, junit or tap")
-	flags.BoolVar(&f.all, "all", false, "show in the table what holds, too")
+func (f *printFlags) add(cmd *cobra.Command) {
+	cmd.Flags().Var(&f.format, "format", "output `format`: table, json, junit or tap")
+	cmd.RegisterFlagCompletionFunc("format", ask.CompleteWords(result.Formats...))
+	cmd.Flags().BoolVar(&f.all, "all", false, "show in the table what holds, too")
 }
 
 // print writes the report in the format that --format or else -o asks for.
@@ -112,7 +114,7 @@ Exit code 0: all hold. 1: something fails. 3: something is unknown.`,
 	cmd.Flags().StringArrayVar(&flags.vars, "var", nil, "`NAME=VALUE` of a variable, instead of the document's; repeat it for more")
 	cmd.Flags().StringSliceVar(&flags.only, "only", nil, "run only checks with these `names`; * stands for any characters")
 	cmd.Flags().IntVar(&flags.parallel, "parallel", 4, "`checks` to run at once")
-	flags.printFlags.add(cmd.Flags())
+	flags.printFlags.add(cmd)
 	return cmd
 }
 

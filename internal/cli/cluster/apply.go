@@ -132,6 +132,12 @@ resource's in the module, ID what its provider calls it. What will be changed of
 it is shown first; nothing else is done.`,
 		Example: "  landfall cluster import green aws_vpc.this vpc-0a1b2c3d\n  landfall cluster import green 'terraform_data.disk[1]' 4f1c --yes",
 		Args:    command.Args(cobra.ExactArgs(3)),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return ask.CompleteClusters(c)(cmd, args, typed)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts := provision.ApplyOptions{Import: &terraform.Imported{Address: args[1], ID: args[2]}}
 			return applyCluster(cmd.Context(), c, args[0], "import into", opts, where, approved)

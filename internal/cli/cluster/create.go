@@ -117,6 +117,7 @@ in a Job of the management cluster instead, and goes on without you.`,
 	}
 	f := cmd.Flags()
 	flags.moduleFlags.addTo(f)
+	cmd.RegisterFlagCompletionFunc("module", cobra.FixedCompletions(terraform.Shipped(), cobra.ShellCompDirectiveDefault)) // or a folder
 	flags.routingFlags.addTo(f)
 	flags.approval.addTo(f, createWait)
 	flags.place.addTo(f)

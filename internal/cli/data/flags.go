@@ -32,6 +32,7 @@ func (f *sideFlags) add(c *command.Context, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.to, "to", "", "`environment`, secret/NAME of the project, or address to copy to")
 	cmd.Flags().StringVar(&f.toStage, "to-stage", "", "`stage` of the target where it is given by address: production, staging, test or development")
 	completeSides(c, cmd, "to")
+	cmd.RegisterFlagCompletionFunc("to-stage", ask.CompleteStages())
 }
 
 func (f *sideFlags) addFrom(c *command.Context, cmd *cobra.Command) {
@@ -39,6 +40,7 @@ func (f *sideFlags) addFrom(c *command.Context, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.fromStage, "from-stage", "", "`stage` of the source where it is given by address")
 	cmd.Flags().StringSliceVar(&f.stores, "store", nil, "`name` of a store of the blueprint, repeatable; of stores given by address, what the mask's rules call it")
 	completeSides(c, cmd, "from")
+	cmd.RegisterFlagCompletionFunc("from-stage", ask.CompleteStages())
 }
 
 func completeSides(c *command.Context, cmd *cobra.Command, flag string) {

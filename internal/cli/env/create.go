@@ -80,6 +80,7 @@ func addCreateFlags(c *command.Context, cmd *cobra.Command, flags *createFlags) 
 	flags.seed.add(c, cmd)
 	cmd.Flags().BoolVar(&flags.adopt, "adopt", false, "take over a namespace and objects that exist already and are not ours")
 	cmd.RegisterFlagCompletionFunc("cluster", ask.CompleteClusters(c))
+	cmd.RegisterFlagCompletionFunc("stage", ask.CompleteStages())
 }
 
 func create(ctx context.Context, c *command.Context, name string, flags createFlags) error {

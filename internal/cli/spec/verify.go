@@ -11,6 +11,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/triage"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/result"
@@ -60,6 +61,7 @@ the items that do not hold everywhere.`,
 	cmd.Flags().BoolVar(&flags.triaged, "triaged", false, "verify only what must hold in a container made of the host: what triage calls image or config")
 	cmd.Flags().BoolVar(&flags.all, "all", false, "show also what holds")
 	cmd.Flags().Var(&flags.format, "format", "`format` of the results: table, json, junit or tap")
+	cmd.RegisterFlagCompletionFunc("format", ask.CompleteWords(result.Formats...))
 	return cmd
 }
 
