@@ -245,6 +245,13 @@ func TestFollowUntilCutover(t *testing.T) {
 	follows := s.await(filepath.Join(s.state, "landfall", "copies", "*", followFile))
 	s.exec("INSERT INTO old.customers VALUES (1000, 'Late Comer', 'late@shop.test', NULL)")
 	s.exec("DELETE FROM old.orders WHERE id = 1")
+	s.await(filepath.Join(filepath.Dir(follows), batch.StateFile))
+	if out, _, err := s.run("status"); err != nil || !strings.Contains(out, batch.PhaseRunning) {
+		t.Errorf("status of a copy that follows: %v\n%s", err, out)
+	}
+	if _, _, err := s.run("copy", "--from", s.address("old"), "--to", s.address("new"), "--anew"); fault.ClassOf(err) != fault.Refused {
+		t.Errorf("beginning anew beside it: %v", err)
+	}
 	if out, _, err := s.run("cutover", filepath.Base(filepath.Dir(follows))); err != nil {
 		t.Fatalf("cutover: %v\n%s", err, out)
 	}

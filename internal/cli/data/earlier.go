@@ -56,6 +56,7 @@ func (e earlier) settle(f folder, state batch.State) (kept bool, err error) {
 	if e.unfinished == nil || copied(state) {
 		return false, err
 	}
+	_ = os.Remove(f.path(batch.StateFile)) // that of the one that was refused
 	for name, text := range e.unfinished {
 		if writing := os.WriteFile(f.path(name), text, 0o600); writing != nil {
 			err = writing

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -116,7 +117,9 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 	if how.follow {
 		options.Cutover = f.cutover(ctx, how.cutover)
 	}
+	stop := f.publish(options.Track)
 	state, err := batch.Run(ctx, job, options)
+	stop()
 	if kept, failed := before.settle(f, state); kept || failed != nil {
 		return state, errors.Join(err, failed)
 	}
@@ -130,6 +133,26 @@ func runHere(ctx context.Context, c *command.Context, job batch.Job, how how) (b
 		err = writing
 	}
 	return state, err
+}
+
+// publish writes the state every moment, for `landfall data status` in another
+// terminal, until the function that it gives is called.
+func (f folder) publish(track *batch.Tracker) (stop func()) {
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ended:
+				return
+			case <-time.After(publishEvery):
+			}
+			if state := track.State(); len(state.Stores) > 0 && state.Phase == batch.PhaseRunning {
+				_ = f.write(batch.StateFile, state) // it is only shown
+			}
+		}
+	}()
+	return func() { close(ended); <-done }
 }
 
 // conclude keeps state and evidence. The addresses are needed no more once all

@@ -128,15 +128,23 @@ const unfinished = "unfinished"
 // from its journals.
 func (f folder) state() (batch.State, error) {
 	var state batch.State
-	if err := f.read(batch.StateFile, &state); err != nil || state.Phase != "" {
+	if err := f.read(batch.StateFile, &state); err != nil {
 		return state, err
+	}
+	if state.Phase != "" && state.Phase != batch.PhaseRunning {
+		return state, nil
+	}
+	// Of what was killed the journal knows more than the last state.
+	busy := f.idle() != nil
+	if busy && state.Phase != "" {
+		return state, nil
 	}
 	var job batch.Job
 	if err := f.read(batch.JobFile, &job); err != nil {
 		return state, err
 	}
 	state = batch.State{Name: job.Name, From: job.From, To: job.To, Phase: unfinished}
-	if f.idle() != nil {
+	if busy {
 		state.Phase = batch.PhaseRunning
 	}
 	if about, err := os.Stat(f.path(batch.JobFile)); err == nil {
@@ -151,6 +159,12 @@ func (f folder) state() (batch.State, error) {
 // journaled says what a journal has of a store.
 func (f folder) journaled(store batch.Store) batch.StoreState {
 	s := batch.StoreState{Name: store.Name, State: unfinished}
+	if from, err := datacopy.ParseAddress(store.From); err == nil {
+		s.Kind, s.From = from.Kind(), from.String()
+	}
+	if to, err := datacopy.ParseAddress(store.To); err == nil {
+		s.To = to.String()
+	}
 	journal, err := f.journal(store.Name)
 	if err != nil {
 		s.State = batch.StateCopying // another process works with it
@@ -161,7 +175,6 @@ func (f folder) journaled(store batch.Store) batch.StoreState {
 	if plan == nil {
 		return s
 	}
-	s.Kind, s.From, s.To = plan.Kind, plan.From, plan.To
 	for _, unit := range plan.Units {
 		done := batch.UnitState{Name: unit.Name, Noun: unit.Noun, Total: unit.Count, Bytes: unit.Bytes}
 		for entry := range journal.Entries(unit.Name) {
