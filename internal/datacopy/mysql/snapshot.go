@@ -148,10 +148,10 @@ func unchanged(planned, now *schema) error {
 	for _, t := range planned.Tables {
 		there := now.table(t.Name)
 		if there == nil {
-			return fault.New(fault.Refused, "Plan anew.", "copying data: table %s of the source is gone since the plan was made", t.Name)
+			return fault.New(fault.Refused, "Begin the copy anew (--anew).", "copying data: table %s of the source is gone since the plan was made", t.Name)
 		}
 		if there.fingerprint() != t.fingerprint() {
-			return fault.New(fault.Refused, "Plan anew.", "copying data: table %s of the source was changed since the plan was made", t.Name)
+			return fault.New(fault.Refused, "Begin the copy anew (--anew).", "copying data: table %s of the source was changed since the plan was made", t.Name)
 		}
 	}
 	return nil
