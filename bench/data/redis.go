@@ -275,7 +275,7 @@ func copyListed(ctx context.Context, source, target *redisServer) (took usage, e
 	if err := os.Setenv(childReadBy, "scan"); err != nil {
 		return took, err
 	}
-	defer os.Unsetenv(childReadBy)
+	defer func() { _ = os.Unsetenv(childReadBy) }()
 	if took, err = landfallCopy(ctx, source.url(), target.url(), datacopy.Full, source.cmd.Process, target.cmd.Process); err != nil {
 		return took, err
 	}

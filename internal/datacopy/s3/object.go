@@ -63,7 +63,7 @@ func (c *copier) ask(ctx context.Context, b *bucket, key string) (*object, error
 	}
 	return &object{
 		key: key, size: aws.ToInt64(out.ContentLength), etag: unquote(aws.ToString(out.ETag)),
-		class: types.StorageClass(out.StorageClass), modified: aws.ToTime(out.LastModified),
+		class: out.StorageClass, modified: aws.ToTime(out.LastModified),
 	}, nil
 }
 

@@ -190,7 +190,7 @@ func unpack(ctx context.Context, dir string) (string, error) {
 func Command(root, program string, args ...string) *exec.Cmd {
 	libraries := []string{filepath.Join(root, "lib/x86_64-linux-gnu"), filepath.Join(root, "usr/lib/x86_64-linux-gnu")}
 	prefix := []string{"--library-path", strings.Join(libraries, ":"), filepath.Join(root, program)}
-	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...)
+	return exec.Command(filepath.Join(root, "lib64/ld-linux-x86-64.so.2"), append(prefix, args...)...) //nolint:noctx // a server that its caller ends
 }
 
 func run(ctx context.Context, dir, program string, args ...string) (string, error) {
