@@ -6,7 +6,11 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // Plan is what Copy would do, as data: it can be printed, kept and compared.
@@ -66,6 +70,12 @@ type Unit struct {
 	// Fingerprint changes when the unit's definition does (schema).
 	Fingerprint string   `json:"fingerprint,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Counted words a number of what is counted, whose nouns are plurals in "s":
+// "1 row", "12,345 rows".
+func Counted(n int64, noun string) string {
+	return humanize.Comma(n) + " " + english.PluralWord(int(n), strings.TrimSuffix(noun, "s"), noun)
 }
 
 // NewPlan makes the plan for a request, with no units yet.

@@ -47,6 +47,10 @@ again, or use ` + "`landfall data resume`" + `. Data of production leaves it mas
 (--mask), unless --unmasked states otherwise, and nothing goes into production
 without --into-production.
 
+An incremental copy replaces what differs: single keys and objects, and of tables
+a range of rows, with those that only the target has in it. What is gone from the
+source elsewhere stays without --delete, and then both sides differ.
+
 Between environments a Job near the data does the work; a mask key is kept in
 the Secret landfall-mask-key, made at the first use. Between addresses this
 process does.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/dustin/go-humanize/english"
 
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -79,7 +78,7 @@ func reportRows(outcome *datacopy.Outcome) [][]string {
 	}
 	rows := make([][]string, len(outcome.Report.Units))
 	for i, unit := range outcome.Report.Units {
-		row := []string{"  " + result.Clean(unit.Name), counted(unit.Count, unit.Noun), counted(unit.TargetCount, unit.Noun)}
+		row := []string{"  " + result.Clean(unit.Name), datacopy.Counted(unit.Count, unit.Noun), datacopy.Counted(unit.TargetCount, unit.Noun)}
 		if outcome.Result != nil {
 			row = append(row, humanize.Bytes(uint64(max(sent[unit.Name], 0))))
 		}
@@ -96,16 +95,11 @@ func planRows(plan *datacopy.Plan) [][]string {
 			about = "about "
 		}
 		rows[i] = []string{
-			"  " + result.Clean(unit.Name), about + counted(unit.Count, unit.Noun), humanize.Bytes(uint64(max(unit.Bytes, 0))),
+			"  " + result.Clean(unit.Name), about + datacopy.Counted(unit.Count, unit.Noun), humanize.Bytes(uint64(max(unit.Bytes, 0))),
 			command.OrDash(result.Clean(strings.Join(unit.Masked, ", "))),
 		}
 	}
 	return rows
-}
-
-// counted words a number of what a plan counts, whose nouns are plurals.
-func counted(n int64, noun string) string {
-	return humanize.Comma(n) + " " + english.PluralWord(int(n), strings.TrimSuffix(noun, "s"), noun)
 }
 
 // differencesShown of a unit; -o json and the evidence have more.

@@ -253,7 +253,7 @@ func printStatus(c *command.Context, state batch.State) error {
 
 func showProgress(w io.Writer, store batch.StoreState) {
 	for _, unit := range store.Units {
-		fmt.Fprintf(w, "  %s %s: %s of %s\n", store.Name, result.Clean(unit.Name), humanize.Comma(unit.Done), counted(unit.Total, unit.Noun))
+		fmt.Fprintf(w, "  %s %s: %s of %s\n", store.Name, result.Clean(unit.Name), humanize.Comma(unit.Done), datacopy.Counted(unit.Total, unit.Noun))
 	}
 }
 

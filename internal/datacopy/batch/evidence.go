@@ -142,7 +142,7 @@ func unitTable(outcome datacopy.Outcome) *evidence.Table {
 			digest += " / " + shortDigest(unit.TargetDigest)
 		}
 		table.Rows = append(table.Rows, evidence.Row{Answer: evidence.Judged(judged(unit.Answer)), Cells: []string{
-			unit.Name, humanize.Comma(unit.Count) + " " + unit.Noun, humanize.Comma(unit.TargetCount) + " " + unit.Noun,
+			unit.Name, datacopy.Counted(unit.Count, unit.Noun), datacopy.Counted(unit.TargetCount, unit.Noun),
 			humanize.Bytes(uint64(max(copied.Bytes, 0))), strconv.Itoa(copied.Chunks), strconv.Itoa(copied.Skipped), strconv.Itoa(copied.Repeated),
 			digest, strings.TrimSpace(string(unit.Answer) + " " + unit.Cause),
 		}})

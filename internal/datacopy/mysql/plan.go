@@ -312,7 +312,7 @@ func (p *planner) compare(context.Context) error {
 		if all || p.detail.Schema.table(t.Name) != nil {
 			p.detail.Drop = append(p.detail.Drop, object{Kind: "TABLE", Name: t.Name})
 			if !p.detail.Resumes {
-				p.plan.Overwrites = append(p.plan.Overwrites, fmt.Sprintf("table %s (about %d rows)", t.Name, t.Rows))
+				p.plan.Overwrites = append(p.plan.Overwrites, fmt.Sprintf("table %s (about %s)", t.Name, datacopy.Counted(t.Rows, "rows")))
 			}
 		}
 	}

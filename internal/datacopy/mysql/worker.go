@@ -306,6 +306,6 @@ func (w *worker) index(ctx context.Context, u *unit) error {
 	if err := w.copier.addIndexes(ctx, w.target, u.table); err != nil {
 		return w.copier.to.explain(fmt.Errorf("building its indexes: %w", err))
 	}
-	u.step.Done("%d rows", u.rows.Load())
+	u.step.Done("%s", datacopy.Counted(u.rows.Load(), "rows"))
 	return nil
 }

@@ -51,7 +51,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 			step.Fail(err)
 			return c.finish(result), fmt.Errorf("copying %s: %w", unit.Name, err)
 		}
-		step.Done("%d keys", done.Count)
+		step.Done("%s", datacopy.Counted(done.Count, "keys"))
 	}
 	return c.finish(result), nil
 }

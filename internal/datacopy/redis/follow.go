@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
@@ -109,7 +110,7 @@ func (f *follower) run(ctx context.Context, cutover <-chan struct{}) (err error)
 			f.step.Fail(err)
 			return
 		}
-		f.step.Done("%d keys copied, %d removed", f.sent, f.removed)
+		f.step.Done("%s copied, %s removed", datacopy.Counted(f.sent, "keys"), humanize.Comma(f.removed))
 	}()
 	p, err := parsePair(f.unit)
 	if err != nil {

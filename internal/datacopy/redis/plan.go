@@ -85,10 +85,10 @@ func (e *Engine) planTarget(ctx context.Context, plan *datacopy.Plan, scope *sco
 		about = "about "
 	}
 	if marked != "" {
-		plan.Warnings = append(plan.Warnings, fmt.Sprintf("database %d of the target holds %s%d keys of a copy that did not end: they are overwritten", p.to, about, count))
+		plan.Warnings = append(plan.Warnings, fmt.Sprintf("database %d of the target holds %s%s of a copy that did not end: they are overwritten", p.to, about, datacopy.Counted(count, "keys")))
 		return nil
 	}
-	plan.Overwrites = append(plan.Overwrites, fmt.Sprintf("database %d holds %s%d keys", p.to, about, count))
+	plan.Overwrites = append(plan.Overwrites, fmt.Sprintf("database %d holds %s%s", p.to, about, datacopy.Counted(count, "keys")))
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (e *Engine) Verify(ctx context.Context, req datacopy.Request, plan *datacop
 			}
 			found.Answer, found.Cause = datacopy.Unknown, err.Error()
 		} else {
-			step.Done("%s: %d keys", found.Answer, found.Count)
+			step.Done("%s: %s", found.Answer, datacopy.Counted(found.Count, found.Noun))
 		}
 		report.Units = append(report.Units, found)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/landfall-dev/landfall/internal/datacopy"
 )
 
 const (
@@ -101,10 +102,10 @@ func (c *copier) accessLost(ctx context.Context) []string {
 	var lost []string
 	a := &c.access
 	if a.unread > 0 {
-		lost = append(lost, fmt.Sprintf("access lists of %d objects: the server does not tell them", a.unread))
+		lost = append(lost, fmt.Sprintf("access lists of %s: the server does not tell them", datacopy.Counted(int64(a.unread), "objects")))
 	}
 	if a.special > 0 {
-		lost = append(lost, fmt.Sprintf("access lists of %d objects: they name users, whom the target does not have", a.special))
+		lost = append(lost, fmt.Sprintf("access lists of %s: they name users, whom the target does not have", datacopy.Counted(int64(a.special), "objects")))
 	}
 	if a.word != "" {
 		if word, err := c.accessIn(ctx, c.to, a.opened, nil); err != nil || word != a.word {

@@ -112,7 +112,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 			c.step.Fail(err)
 			return result, fmt.Errorf("copying %s: %w", unit.Name, err)
 		}
-		c.step.Done("%d objects", c.sent.Load())
+		c.step.Done("%s", datacopy.Counted(c.sent.Load(), unit.Noun))
 	}
 	return result, nil
 }
@@ -125,10 +125,10 @@ func (c *copier) report(ctx context.Context, result *datacopy.Result, unit datac
 	result.Duration, result.Workers = time.Since(result.Started), c.workers
 	result.Retries, result.Throttled = c.retries.Load(), c.limiter.Waited()
 	if n := c.lost.tags.Load(); n > 0 {
-		result.NotKept = append(result.NotKept, fmt.Sprintf("tags of %d objects: the key may not read them", n))
+		result.NotKept = append(result.NotKept, fmt.Sprintf("tags of %s: the key may not read them", datacopy.Counted(n, "objects")))
 	}
 	if n := c.lost.etags.Load(); n > 0 {
-		result.NotKept = append(result.NotKept, fmt.Sprintf("ETags of %d objects: the server makes others of the same contents", n))
+		result.NotKept = append(result.NotKept, fmt.Sprintf("ETags of %s: the server makes others of the same contents", datacopy.Counted(n, "objects")))
 	}
 	result.NotKept = append(result.NotKept, c.accessLost(ctx)...)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
@@ -147,9 +148,9 @@ func (c *copier) planTarget(ctx context.Context, plan *datacopy.Plan) error {
 	if err != nil || found.Count == 0 {
 		return err
 	}
-	holds := fmt.Sprintf("bucket %s holds %d objects, %d bytes", c.to.name, found.Count, found.Bytes)
+	holds := fmt.Sprintf("bucket %s holds %s, %s", c.to.name, datacopy.Counted(found.Count, found.Noun), humanize.Bytes(uint64(max(found.Bytes, 0))))
 	if found.Estimate {
-		holds = fmt.Sprintf("bucket %s holds more than %d objects", c.to.name, found.Count)
+		holds = fmt.Sprintf("bucket %s holds more than %s", c.to.name, datacopy.Counted(found.Count, found.Noun))
 	}
 	mark, err := c.findMark(ctx)
 	switch {

@@ -49,7 +49,7 @@ func (e *Engine) Verify(ctx context.Context, req datacopy.Request, plan *datacop
 			}
 			v.report.Answer, v.report.Cause = datacopy.Unknown, err.Error()
 		} else {
-			c.step.Done("%s: %d objects", v.report.Answer, v.report.Count)
+			c.step.Done("%s: %s", v.report.Answer, datacopy.Counted(v.report.Count, v.report.Noun))
 		}
 		report.Units = append(report.Units, v.report)
 	}
