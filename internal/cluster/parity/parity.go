@@ -65,6 +65,9 @@ func Compare(ctx context.Context, from, to *transfer.Cluster, o Options, reporte
 	if err := c.read(ctx, reporter); err != nil {
 		return nil, err
 	}
+	if err := c.catchUp(ctx, reporter); err != nil {
+		return nil, err
+	}
 	c.settle()
 	if err := c.askTarget(ctx, reporter); err != nil {
 		return nil, err

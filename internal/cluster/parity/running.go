@@ -18,6 +18,9 @@ import (
 // running is how the workloads of a side run, as far as it was read.
 type running struct {
 	workloads map[transfer.Key]Running
+	// behind are workloads whose controllers have not seen their newest
+	// specification.
+	behind map[transfer.Key]*unstructured.Unstructured
 	// owners are the workloads of ReplicaSets.
 	owners map[transfer.Key]transfer.Key
 	// images are the digests that pods run, by the pods' controller and by
@@ -26,7 +29,7 @@ type running struct {
 }
 
 func newRunning() running {
-	return running{workloads: map[transfer.Key]Running{}, owners: map[transfer.Key]transfer.Key{}, images: map[transfer.Key]map[string][]string{}}
+	return running{workloads: map[transfer.Key]Running{}, behind: map[transfer.Key]*unstructured.Unstructured{}, owners: map[transfer.Key]transfer.Key{}, images: map[transfer.Key]map[string][]string{}}
 }
 
 // counting says where kinds of workloads keep how many pods they want and have.
@@ -60,6 +63,11 @@ func (r *running) note(u *unstructured.Unstructured, k transfer.Key) {
 	w.Ready, _, _ = unstructured.NestedInt64(u.Object, counts.ready...)
 	seen, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration")
 	w.observed = seen >= u.GetGeneration()
+	if w.observed {
+		delete(r.behind, k)
+	} else {
+		r.behind[k] = u
+	}
 	r.workloads[k] = w
 }
 
