@@ -49,6 +49,16 @@ type BlueprintSpec struct {
 	// +optional
 	Stores []Store `json:"stores,omitempty"`
 
+	// ImagePullSecrets name Secrets of the project namespace, of the type
+	// kubernetes.io/dockerconfigjson, with the credentials for private
+	// registries. Each environment gets copies, with which all its pods pull; tags
+	// are resolved and charts are fetched from registries with them, too.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
 	// Baseline names a Baseline in the same namespace: the definition of normal
 	// for every environment of this blueprint.
 	// +kubebuilder:validation:MaxLength=253

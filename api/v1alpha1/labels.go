@@ -59,6 +59,9 @@ const (
 	// AnnotationOwner on a namespace names its Environment as
 	// "PROJECT/NAME/UID". It is what makes a namespace ours.
 	AnnotationOwner = "landfall.dev/owner"
+	// AnnotationCopyOf on a Secret of an environment names the Secret of the
+	// project, as "PROJECT/NAME", whose values it has at any time.
+	AnnotationCopyOf = "landfall.dev/copy-of"
 )
 
 // SecretLogs is the Secret in each project's namespace whose key KeyToken
@@ -112,6 +115,7 @@ const (
 	ReasonInvalid            = "Invalid"
 	ReasonVersionNotResolved = "VersionNotResolved"
 	ReasonStoreNotReady      = "StoreNotReady"
+	ReasonPullSecretNotReady = "PullSecretNotReady"
 	ReasonClusterNotFound    = "ClusterNotFound"
 	ReasonClusterUnreachable = "ClusterUnreachable"
 	ReasonNotOwned           = "NotOwned"
