@@ -95,18 +95,6 @@ func TestReportAnswersTheWorst(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	names, err := Request{Include: []string{"a*", "user:?"}, Exclude: []string{"*_{old,new}"}}.Names()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]bool{"a": true, "a/b:c": true, "user:1": true, "user:12": false, "a_old": false, "b": false} {
-		if names.Has(name) != want {
-			t.Errorf("%s: %v", name, !want)
-		}
-	}
-}
-
 func TestRetry(t *testing.T) {
 	passing, final := errors.New("passes"), errors.New("final")
 	var count atomic.Int64

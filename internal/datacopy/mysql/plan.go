@@ -126,9 +126,8 @@ func (p *planner) choose(context.Context) error {
 			kept.Tables = append(kept.Tables, t)
 		}
 	}
-	if len(kept.Tables) == 0 && len(p.req.Include) > 0 {
-		return fault.New(fault.NotFound, "Globs know *, ?, [a-z] and {a,b}; names are those of tables.",
-			"planning the copy: no table of %s is named %s", p.req.From, strings.Join(p.req.Include, " or "))
+	if err := wanted.Conclude(p.plan, "tables", true); err != nil {
+		return err
 	}
 	if len(kept.Tables) < len(p.source.Tables) {
 		others := len(kept.Views) + len(kept.Routines) + len(kept.Triggers) + len(kept.Events) + len(kept.Sequences)

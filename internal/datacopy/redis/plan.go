@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
@@ -38,6 +39,10 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 		if err := e.planUnit(ctx, plan, req, scope, p, source, target); err != nil {
 			return nil, err
 		}
+	}
+	exact := !slices.ContainsFunc(plan.Units, func(u datacopy.Unit) bool { return u.Estimate })
+	if err := scope.names.Conclude(plan, "keys", exact); err != nil {
+		return nil, err
 	}
 	if err := planWays(ctx, plan, req, source); err != nil {
 		return nil, err

@@ -58,6 +58,9 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	if err := c.names.Conclude(plan, unit.Noun, !unit.Estimate); err != nil {
+		return nil, err
+	}
 	if req.Mask != nil {
 		unit.Masked = []string{"objects that a rule names"}
 	}
@@ -85,16 +88,20 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 	if locked {
 		plan.NotKept = append(plan.NotKept, "retention and legal holds: objects of the target can be removed")
 	}
-	plan.Estimate = time.Duration(unit.Count)*time.Second/objectsASecond + time.Duration(unit.Bytes)*time.Second/bytesASecond
+	if !unit.Estimate {
+		plan.Estimate = time.Duration(unit.Count)*time.Second/objectsASecond + time.Duration(unit.Bytes)*time.Second/bytesASecond
+	}
 	return plan, nil
 }
 
 // census counts objects and bytes, at most about so many; of a larger bucket
-// the count is a lower bound.
+// the count is a lower bound. Whether one is meant at all is always found out.
 func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit, error) {
 	unit := datacopy.Unit{Name: c.from.name, Noun: "objects"}
 	l := c.listing(b, "")
-	l.most = most
+	if !c.names.Choosy() {
+		l.most = most
+	}
 	seen := 0
 	for p := range l.pages(ctx) {
 		if p.err != nil {
@@ -106,9 +113,10 @@ func (c *copier) census(ctx context.Context, b *bucket, most int) (datacopy.Unit
 				unit.Bytes += o.size
 			}
 		}
-		if seen += len(p.objects); p.more && seen >= most {
+		if seen += len(p.objects); p.more && seen >= most && (c.names.Some() || !c.names.Choosy()) {
 			unit.Estimate = true
-			unit.Warnings = append(unit.Warnings, fmt.Sprintf("there are more than the %d objects that were counted", seen))
+			unit.Warnings = append(unit.Warnings, fmt.Sprintf("the plan counts the first %s of the bucket only, and there are more", datacopy.Counted(int64(seen), unit.Noun)))
+			break
 		}
 	}
 	unit.Chunks = int(unit.Count/pageSize) + 1

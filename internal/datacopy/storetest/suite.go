@@ -52,6 +52,7 @@ func Run(t *testing.T, s Suite) {
 		return
 	}
 	t.Run("plans without changing anything", s.plans)
+	t.Run("refuses patterns that fit nothing", s.patterns)
 	t.Run("copies and verifies", s.copies)
 	t.Run("does nothing twice", s.twice)
 	t.Run("refuses to overwrite", s.refuses)
@@ -117,6 +118,27 @@ func (s Suite) plans(t *testing.T) {
 	}
 	if count := s.Store.Count(t, req.To); count != 0 {
 		t.Errorf("planning left %d records in the target", count)
+	}
+}
+
+// patterns has names that fit nothing: to copy nothing is refused, in every mode.
+func (s Suite) patterns(t *testing.T) {
+	req := s.pair(t)
+	req.Include = []string{"*", "nosuch*"}
+	plan, err := s.Engine.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if warned := strings.Join(plan.Warnings, "\n"); !strings.Contains(warned, `"nosuch*" fits none`) || strings.Contains(warned, `"*"`) {
+		t.Errorf("the plan warns: %s", warned)
+	}
+	for _, mode := range []datacopy.Mode{datacopy.Full, datacopy.Incremental} {
+		for _, leaving := range []datacopy.Request{{Include: []string{"nosuch*"}}, {Exclude: []string{"*"}}} {
+			req.Mode, req.Include, req.Exclude = mode, leaving.Include, leaving.Exclude
+			if _, err := s.Engine.Plan(t.Context(), req); fault.ClassOf(err) != fault.NotFound || !strings.Contains(err.Error(), "is chosen by") {
+				t.Errorf("%s copy of %q without %q: %v", mode, req.Include, req.Exclude, err)
+			}
+		}
 	}
 }
 
