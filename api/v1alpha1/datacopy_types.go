@@ -43,7 +43,7 @@ type DataCopyList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a data copy runs once as it was asked for: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(self.mask) && has(self.unmasked) && self.unmasked)",message="either mask or unmasked"
-// +kubebuilder:validation:XValidation:rule="!(has(self.follow) && self.follow) || !has(self.action) || self.action == 'copy'",message="only a copy follows its source"
+// +kubebuilder:validation:XValidation:rule="!(has(self.follow) && self.follow) || !has(self.action) || self.action in ['copy', 'plan']",message="only a copy follows its source"
 // +kubebuilder:validation:XValidation:rule="has(self.to) || self.action in ['check', 'suggest']",message="to is required"
 type DataCopySpec struct {
 	// Action is copy (which verifies, too), or what changes nothing: plan says

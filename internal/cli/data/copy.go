@@ -32,6 +32,10 @@ func (f *askFlags) add(c *command.Context, cmd *cobra.Command) {
 	f.waitFlags.add(cmd)
 }
 
+func (f *askFlags) addFollow(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.follow, "follow", false, "go on with the source's changes until landfall data cutover says enough (s3: what differs by then)")
+}
+
 func newCopy(c *command.Context) *cobra.Command {
 	var flags askFlags
 	cmd := &cobra.Command{
@@ -71,9 +75,9 @@ answer is unknown. 4: refused.`,
 		},
 	}
 	flags.add(c, cmd)
+	flags.addFollow(cmd)
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show the plan and change nothing")
 	cmd.Flags().BoolVar(&flags.anew, "anew", false, "forget how far an unfinished copy between the same addresses came")
-	cmd.Flags().BoolVar(&flags.follow, "follow", false, "go on with the source's changes until landfall data cutover says enough (s3: what differs by then)")
 	cmd.Flags().BoolVar(&flags.cutover, "cutover", false, "with --follow: cut over as soon as everything is copied")
 	cmd.Flags().BoolVar(&flags.stopWrites, "stop-writes", false, "with --follow, between addresses of mysql or redis: make the source read-only at cut-over, instead of trusting that nothing writes")
 	cmd.Flags().StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
@@ -93,6 +97,7 @@ do, and whether it would be refused. Nothing is changed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return flags.run(cmd.Context(), c, batch.Plan) },
 	}
 	flags.add(c, cmd)
+	flags.addFollow(cmd)
 	return cmd
 }
 
@@ -148,6 +153,7 @@ func (f *askFlags) run(ctx context.Context, c *command.Context, action batch.Act
 	if err != nil {
 		return err
 	}
+	job.Follow = f.follow
 	ctx, cancel, err := f.within(ctx)
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ func (f *askFlags) resume(ctx context.Context, c *command.Context, name string) 
 			return err
 		}
 	}
+	job.Follow = f.follow
 	ctx, cancel, err := f.within(ctx)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ type Job struct {
 	Stores []Store `json:"stores"`
 
 	// Follow says that Options.Cutover is expected: the copy goes on with the
-	// source's changes until then.
+	// source's changes until then. Of a plan it asks whether that can be.
 	Follow bool `json:"follow,omitempty"`
 
 	// Rules are a document of mask rules, "" for none; Key is the secret that
@@ -123,6 +123,7 @@ type task struct {
 	engine  datacopy.Engine
 	request datacopy.Request
 	mask    *mask.Mask
+	follow  bool
 }
 
 // Engines finds the engine of a kind.
@@ -166,7 +167,7 @@ func (j Job) task(store Store, engines Engines, rules *mask.Rules, key mask.Key)
 			return task{}, err
 		}
 	}
-	t := task{name: store.Name, request: datacopy.Request{
+	t := task{name: store.Name, follow: j.Follow, request: datacopy.Request{
 		From: from, To: to, Mode: j.Mode, Replace: j.Replace, Delete: j.Delete, Include: j.Include, Exclude: j.Exclude,
 		Parallel: j.Parallel, MaxBytesPerSecond: j.MaxBytesPerSecond, MaxThreadsRunning: j.MaxThreadsRunning,
 		StopWrites: j.StopWrites, Options: j.optionsOf(from.Kind()),

@@ -260,6 +260,46 @@ func TestPlanSaysWhatWouldBeRefused(t *testing.T) {
 	}
 }
 
+// deaf is an engine whose sources tell nobody of changes.
+type deaf struct{ *memory }
+
+func (deaf) Followable(context.Context, datacopy.Request) error {
+	return fault.New(fault.Refused, "Turn the binary log on.", "following old: it writes none")
+}
+
+func (deaf) Follow(context.Context, datacopy.Request, *datacopy.Plan, datacopy.Journal, <-chan struct{}, progress.Reporter) (*datacopy.Result, error) {
+	return nil, errors.New("followed all the same")
+}
+
+// TestPlanSaysWhetherTheSourceCanBeFollowed only where that is asked for.
+func TestPlanSaysWhetherTheSourceCanBeFollowed(t *testing.T) {
+	engine := newMemory()
+	for name, tt := range map[string]struct {
+		engine datacopy.Engine
+		follow bool
+		says   string
+		warns  int
+	}{
+		"not asked":       {deaf{engine}, false, "", 0},
+		"cannot":          {deaf{engine}, true, "would be refused: following old: it writes none (Turn the binary log on.)", 0},
+		"tells of nobody": {engine, true, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, opts := job("db"), engine.options()
+			j.Action, j.Follow = Plan, tt.follow
+			opts.Engines = func(datacopy.Kind) (datacopy.Engine, error) { return tt.engine, nil }
+			state, err := Run(t.Context(), j, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := state.Stores[0]
+			if store.Message != tt.says || len(store.Outcome.Plan.Warnings) != tt.warns {
+				t.Errorf("the plan says %q and warns of %q", store.Message, store.Outcome.Plan.Warnings)
+			}
+		})
+	}
+}
+
 // TestMaskIsCheckedAndSuggested needs no target.
 func TestMaskIsCheckedAndSuggested(t *testing.T) {
 	j := job("db")

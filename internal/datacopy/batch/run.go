@@ -133,8 +133,8 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	if err := outcome.Plan.Check(t.request); err != nil {
 		return outcome, err
 	}
-	if follower, can := t.engine.(datacopy.Follower); can && opts.Cutover != nil {
-		if err := follower.Followable(ctx, t.request); err != nil {
+	if opts.Cutover != nil {
+		if err := t.followable(ctx); err != nil {
 			return outcome, err
 		}
 	}
@@ -148,7 +148,7 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	proof := journal
 	if opts.Cutover != nil {
 		track.state(t.name, StateFollowing)
-		if err := t.follow(ctx, outcome, journal, opts.Cutover, reporter); err != nil {
+		if err := t.goOn(ctx, outcome, journal, opts.Cutover, reporter); err != nil {
 			return outcome, err
 		}
 		proof = nil // what was sent first has changed since: both sides rest now
@@ -160,8 +160,16 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 	return outcome, outcome.Report.Err()
 }
 
-// follow applies the source's changes until cut-over.
-func (t *task) follow(ctx context.Context, outcome *datacopy.Outcome, journal datacopy.Journal, cutover <-chan struct{}, reporter progress.Reporter) error {
+// followable is an error where the source should tell of changes and does not.
+func (t *task) followable(ctx context.Context) error {
+	if follower, can := t.engine.(datacopy.Follower); can {
+		return follower.Followable(ctx, t.request)
+	}
+	return nil
+}
+
+// goOn applies the source's changes until cut-over.
+func (t *task) goOn(ctx context.Context, outcome *datacopy.Outcome, journal datacopy.Journal, cutover <-chan struct{}, reporter progress.Reporter) error {
 	if follower, can := t.engine.(datacopy.Follower); can {
 		_, err := follower.Follow(ctx, t.request, outcome.Plan, journal, cutover, reporter)
 		return err
@@ -242,14 +250,37 @@ func planned(ctx context.Context, t *task, opts Options) (*datacopy.Outcome, err
 // plan and no error.
 func planStore(ctx context.Context, t task, opts Options) error {
 	outcome, err := planned(ctx, &t, opts)
+	var refusal error
+	if err == nil {
+		refusal, err = t.refusal(ctx, outcome.Plan)
+	}
 	opts.Track.concluded(t.name, outcome, err)
-	if err != nil {
-		return err
+	if refusal != nil {
+		opts.Track.of(t.name, func(s *StoreState) { s.Message = "would be refused: " + withHint(refusal) })
 	}
-	if refusal := outcome.Plan.Check(t.request); refusal != nil {
-		opts.Track.of(t.name, func(s *StoreState) { s.Message = "would be refused: " + refusal.Error() })
+	return err
+}
+
+// withHint is an error with its next step.
+func withHint(err error) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
 	}
-	return nil
+	return err.Error()
+}
+
+// refusal says why a copy would be refused.
+func (t *task) refusal(ctx context.Context, made *datacopy.Plan) (refusal, err error) {
+	if refusal = made.Check(t.request); refusal != nil || !t.follow {
+		return refusal, nil
+	}
+	if err = t.followable(ctx); fault.ClassOf(err) == fault.Refused {
+		return err, nil
+	}
+	if _, can := t.engine.(datacopy.Follower); !can {
+		made.Warnings = append(made.Warnings, "the source tells nobody of changes: what differs by the cut-over is copied then")
+	}
+	return nil, err
 }
 
 func verifyStore(ctx context.Context, t task, opts Options) error {
