@@ -13,7 +13,9 @@ import (
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/controller"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/environment/store"
+	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"github.com/landfall-dev/landfall/internal/kube/kubetest"
@@ -121,6 +123,8 @@ func (anyImage) Image(_ context.Context, reference string) (environment.Image, e
 	}
 	return environment.Image{Repository: repository, Version: tag, Digest: "sha256:" + fmt.Sprintf("%064x", tag)}, nil
 }
+
+func (anyImage) With(*pullsecret.Credentials) version.Resolver { return anyImage{} }
 
 func (anyImage) Chart(context.Context, v1alpha1.Chart) (environment.Chart, error) {
 	return environment.Chart{}, fmt.Errorf("no charts here")

@@ -22,6 +22,8 @@ func (r *renderer) foundation(all []built) (Stage, error) {
 		return Stage{}, err
 	}
 	objects := []Object{r.namespaceObject(level), r.serviceAccount(), r.isolation()}
+	objects = append(objects, r.defaultPulls(all)...)
+	objects = append(objects, r.pullSecrets()...)
 	if len(r.in.Environment.Spec.Quota) > 0 {
 		objects = append(objects, r.quota())
 		if limits, needed := r.limits(all); needed {
@@ -54,6 +56,7 @@ func (r *renderer) serviceAccount() Object {
 	return object("", "v1", "ServiceAccount", &corev1.ServiceAccount{
 		ObjectMeta:                   r.meta("", ownName),
 		AutomountServiceAccountToken: new(false),
+		ImagePullSecrets:             r.in.Blueprint.Spec.ImagePullSecrets,
 	})
 }
 

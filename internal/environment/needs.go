@@ -23,6 +23,9 @@ type Needs struct {
 	Secrets []string
 	// Optional Secrets are copied where they exist, sorted.
 	Optional []string
+	// PullSecrets are the Secrets of the project namespace with the credentials
+	// for registries, in the blueprint's order.
+	PullSecrets []string
 	// Stores in the blueprint's order, each with where it comes from in this
 	// environment.
 	Stores []v1alpha1.Store
@@ -56,6 +59,9 @@ func Needed(bp *v1alpha1.Blueprint, env *v1alpha1.Environment) Needs {
 	maps.DeleteFunc(optional, func(name string, _ bool) bool { return needed[name] })
 	n.Secrets = slices.Sorted(maps.Keys(needed))
 	n.Optional = slices.Sorted(maps.Keys(optional))
+	for _, ref := range bp.Spec.ImagePullSecrets {
+		n.PullSecrets = append(n.PullSecrets, ref.Name)
+	}
 	return n
 }
 

@@ -69,11 +69,7 @@ func (d *Desired) Pin(images map[string]Image) {
 // containers of a built-in workload or Pod, initial ones included. They are part
 // of the object: changing one changes the object.
 func containers(u *unstructured.Unstructured) []map[string]any {
-	template := podTemplate(u)
-	if template == nil && u.GetAPIVersion() == "v1" && u.GetKind() == "Pod" {
-		template = u.Object
-	}
-	spec, _ := template["spec"].(map[string]any)
+	spec := podSpec(u)
 	var list []map[string]any
 	for _, field := range []string{"initContainers", "containers"} {
 		items, _ := spec[field].([]any)
@@ -84,4 +80,15 @@ func containers(u *unstructured.Unstructured) []map[string]any {
 		}
 	}
 	return list
+}
+
+// podSpec is the spec of a Pod or of those that a built-in workload makes, or
+// nil. It is part of the object.
+func podSpec(u *unstructured.Unstructured) map[string]any {
+	template := podTemplate(u)
+	if template == nil && u.GetAPIVersion() == "v1" && u.GetKind() == "Pod" {
+		template = u.Object
+	}
+	spec, _ := template["spec"].(map[string]any)
+	return spec
 }

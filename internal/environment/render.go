@@ -95,6 +95,9 @@ func (r *renderer) components(ctx context.Context) ([]built, error) {
 		if err != nil {
 			return nil, err
 		}
+		if all[i].packaged {
+			r.pullWith(&all[i])
+		}
 	}
 	return all, nil
 }

@@ -16,6 +16,7 @@ import (
 const (
 	maxComponents    = 64
 	maxComponentName = 40
+	maxPullSecrets   = 16
 	// maxEnvironmentName is the limit that the API server enforces.
 	maxEnvironmentName = 50
 	// maxLabel is the longest value a label can have.
@@ -29,6 +30,7 @@ const (
 func Validate(bp *v1alpha1.Blueprint) error {
 	errs := validateName(bp.Name, field.NewPath("metadata", "name"))
 	errs = append(errs, validateStores(bp.Spec.Stores, field.NewPath("spec", "stores"))...)
+	errs = append(errs, validatePullSecrets(bp, field.NewPath("spec", "imagePullSecrets"))...)
 	errs = append(errs, validateComponents(bp)...)
 	return invalid("blueprint "+shorten(bp.Name), errs)
 }
@@ -62,6 +64,32 @@ func validateNamespace(env *v1alpha1.Environment) field.ErrorList {
 	}
 	for _, msg := range apivalidation.IsDNS1123Label(Namespace(env)) {
 		errs = append(errs, field.Invalid(path, shorten(Namespace(env)), "not a namespace's name: "+msg))
+	}
+	return errs
+}
+
+// validatePullSecrets checks names under which Secrets are copied beside those of
+// the stores.
+func validatePullSecrets(bp *v1alpha1.Blueprint, path *field.Path) field.ErrorList {
+	if n := len(bp.Spec.ImagePullSecrets); n > maxPullSecrets {
+		return field.ErrorList{field.TooMany(path, n, maxPullSecrets)}
+	}
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	for i, ref := range bp.Spec.ImagePullSecrets {
+		at := path.Index(i).Child("name")
+		for _, msg := range apivalidation.IsDNS1123Subdomain(ref.Name) {
+			errs = append(errs, field.Invalid(at, shorten(ref.Name), "not a Secret's name: "+msg))
+		}
+		if seen[ref.Name] {
+			errs = append(errs, field.Duplicate(at, shorten(ref.Name)))
+		}
+		seen[ref.Name] = true
+		for _, s := range bp.Spec.Stores {
+			if ref.Name == StoreSecret(s.Name) {
+				errs = append(errs, field.Invalid(at, ref.Name, "the environment has the settings of store "+s.Name+" under this name"))
+			}
+		}
 	}
 	return errs
 }

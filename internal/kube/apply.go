@@ -42,7 +42,8 @@ type ApplyOptions struct {
 // namespaces first, configuration before workloads, webhooks last, several at
 // once within each. It marks them as the owner's (labels, and the annotation
 // on namespaces); objs are not changed. A CustomResourceDefinition that exists
-// already and is not the owner's is shared, and skipped.
+// already and is not the owner's is shared, and skipped. To the ServiceAccount
+// that Kubernetes makes in every namespace the object's fields are added.
 //
 // Errors: *NotOwnedError and *TerminatingError before anything was applied;
 // *RejectedError with the reasons after everything else was applied;
@@ -118,6 +119,7 @@ func mayApply(desired []*unstructured.Unstructured, live map[Identity]*metav1.Pa
 		case found == nil:
 		case found.DeletionTimestamp != nil:
 			ending.Objects = append(ending.Objects, ref)
+		case isDefaultAccount(ref) && found.Labels[v1alpha1.LabelEnvironment] == "":
 		case !opts.Adopt && !isDefinition(ref) && !opts.Owner.owns(found, isNamespace(obj)):
 			foreign.Objects = append(foreign.Objects, ref)
 			foreign.Owners = append(foreign.Owners, ownerNamed(found))

@@ -31,7 +31,7 @@ const (
 
 // hints say what to do next, by reason.
 var hints = map[string]string{
-	ReasonImagePull:     "check the version and that the registry has it; a private registry needs an image pull secret",
+	ReasonImagePull:     "check the version and that the registry has it; a private registry needs a Secret in the blueprint's spec.imagePullSecrets",
 	ReasonCrashLoop:     "read its log lines; a rollback brings the last good release back",
 	ReasonProbeFailing:  "check the component's health settings and its log",
 	ReasonQuota:         "raise the environment's quota, or lower requests or scale",

@@ -186,8 +186,8 @@ func (r *diffRun) dryRun(ctx context.Context, obj, live *unstructured.Unstructur
 	}
 	c := comparison{object: RefOf(obj), entries: entries, live: live.Object, secret: obj.GetKind() == "Secret"}
 	c.walk(comparable(would), comparable(live), nil)
-	if isNamespace(obj) {
-		// Namespaces are everybody's to label.
+	if isNamespace(obj) || isDefaultAccount(RefOf(obj)) {
+		// They are everybody's to add to.
 		return c.differences, nil
 	}
 	ours := ourFields(wouldBe)

@@ -25,8 +25,12 @@ func (t *Target) Heal(ctx context.Context, objs []*unstructured.Unstructured, ow
 // takeOver makes the fields that others added to an object ours, so that the
 // apply that follows removes those it does not mention: the server itself then
 // keeps lists, defaults and unions right. It tells whether there were any. A
-// namespace that is adopted is marked, and keeps what others put on it.
+// namespace that is adopted is marked, and keeps what others put on it, as does
+// the ServiceAccount that Kubernetes makes.
 func (t *Target) takeOver(ctx context.Context, obj *unstructured.Unstructured, live *metav1.PartialObjectMetadata, owner Owner, scaling *autoscaling) (bool, error) {
+	if isDefaultAccount(RefOf(obj)) {
+		return false, nil
+	}
 	if isNamespace(obj) {
 		if owner == (Owner{}) || owner.owns(live, true) {
 			return false, nil

@@ -149,6 +149,13 @@ func isNamespace(obj *unstructured.Unstructured) bool {
 	return obj.GetKind() == "Namespace" && obj.GetAPIVersion() == "v1"
 }
 
+// isDefaultAccount tells the ServiceAccount that Kubernetes makes in every
+// namespace. It is nobody's: an environment adds to it, leaves what others put on
+// it, and takes its own part back instead of deleting it.
+func isDefaultAccount(ref v1alpha1.ObjectRef) bool {
+	return ref.Kind == "ServiceAccount" && ref.APIVersion == "v1" && ref.Name == "default"
+}
+
 func isDefinition(ref v1alpha1.ObjectRef) bool {
 	return ref.Kind == "CustomResourceDefinition" && strings.HasPrefix(ref.APIVersion, "apiextensions.k8s.io/")
 }

@@ -22,7 +22,8 @@ import (
 // for finalizers: what still terminates is reported with what holds it. Absent
 // objects are Deleted; objects that are no longer the owner's are Skipped, and
 // so are CustomResourceDefinitions of which anybody has objects, because
-// deleting the definition would delete those. Never more than refs names;
+// deleting the definition would delete those. The ServiceAccount that Kubernetes
+// makes in every namespace is Skipped, too: it loses our fields. Never more than refs names;
 // deciding what may go is the caller's matter. Namespaces are Teardown's.
 func (t *Target) Prune(ctx context.Context, refs []v1alpha1.ObjectRef, owner Owner) (ChangeSet, error) {
 	ordered := slices.Clone(refs)
@@ -97,6 +98,9 @@ func (t *Target) pruneOne(ctx context.Context, ref v1alpha1.ObjectRef, live *met
 		return Change{Action: Skipped, Reason: "it is not this environment's any more"}, nil
 	case live.DeletionTimestamp != nil:
 		return Change{Action: Terminating, Reason: heldBy(live.Finalizers)}, nil
+	}
+	if isDefaultAccount(ref) {
+		return Change{Action: Skipped, Reason: "the account of the namespace stays, without what was added to it"}, t.giveBack(ctx, ref, v1alpha1.FieldManager)
 	}
 	if isDefinition(ref) {
 		if used, err := t.definitionUsed(ctx, ref); err != nil || used != "" {

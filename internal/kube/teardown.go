@@ -119,7 +119,7 @@ func (t *Target) removeNamespace(ctx context.Context, owner Owner, name string) 
 		return nil, nil
 	}
 	if namespace.Annotations[annotationAdopted] != "" {
-		return nil, t.releaseNamespace(ctx, name)
+		return nil, t.giveBack(ctx, namespaceRef(name), v1alpha1.FieldManager, adoptionManager)
 	}
 	if namespace.DeletionTimestamp == nil {
 		err := t.Client.Delete(ctx, &namespace, client.Preconditions{UID: &namespace.UID})
@@ -130,13 +130,13 @@ func (t *Target) removeNamespace(ctx context.Context, owner Owner, name string) 
 	return t.namespaceBlockers(ctx, &namespace)
 }
 
-// releaseNamespace takes our marks off an adopted namespace.
-func (t *Target) releaseNamespace(ctx context.Context, name string) error {
-	for _, manager := range []string{v1alpha1.FieldManager, adoptionManager} {
-		nothing := client.ApplyConfigurationFromUnstructured(bare(namespaceRef(name)))
+// giveBack takes what managers have put on an object off it.
+func (t *Target) giveBack(ctx context.Context, ref v1alpha1.ObjectRef, managers ...string) error {
+	for _, manager := range managers {
+		nothing := client.ApplyConfigurationFromUnstructured(bare(ref))
 		err := t.Client.Apply(ctx, nothing, client.FieldOwner(manager), client.ForceOwnership)
 		if err != nil {
-			return fmt.Errorf("giving back namespace %s of cluster %s: %w", name, t.name, err)
+			return fmt.Errorf("giving back %s of cluster %s: %w", Describe(ref), t.name, err)
 		}
 	}
 	return nil

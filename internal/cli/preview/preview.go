@@ -19,6 +19,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/objects"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/environment/release"
 	"github.com/landfall-dev/landfall/internal/environment/store"
 	"github.com/landfall-dev/landfall/internal/environment/version"
@@ -92,7 +93,11 @@ func (p previewer) next(ctx context.Context, c *command.Context) ([]environment.
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", version.MirrorsVariable, err)
 	}
-	resolver := version.New(version.Options{Mirrors: mirrors})
+	credentials, err := p.credentials(ctx, needs)
+	if err != nil {
+		return nil, err
+	}
+	resolver := version.New(version.Options{Mirrors: mirrors}).With(credentials)
 	if in.Images, in.Charts, err = version.Resolve(ctx, resolver, needs); err != nil {
 		return nil, err
 	}
@@ -121,6 +126,23 @@ func (p previewer) secrets(ctx context.Context, needs environment.Needs) (map[st
 	return values, nil
 }
 
+// credentials reads the Secrets that images are pulled with.
+func (p previewer) credentials(ctx context.Context, needs environment.Needs) (*pullsecret.Credentials, error) {
+	var secrets []*corev1.Secret
+	for _, name := range needs.PullSecrets {
+		secret := &corev1.Secret{}
+		err := p.read(ctx, name, secret)
+		if apierrors.IsNotFound(err) {
+			return nil, pullsecret.Absent(p.env.Namespace, name)
+		}
+		if err != nil {
+			return nil, command.Explain(fmt.Errorf("reading Secret %s: %w", name, err))
+		}
+		secrets = append(secrets, secret)
+	}
+	return pullsecret.Read(secrets...)
+}
+
 // stores reads the settings of the environment's stores. One that is not made
 // yet has only its place in the result: a deploy makes it first.
 func (p previewer) stores(ctx context.Context, wanted []v1alpha1.Store) (map[string]map[string]string, error) {
@@ -147,11 +169,16 @@ func (p previewer) stores(ctx context.Context, wanted []v1alpha1.Store) (map[str
 
 func (p previewer) secret(ctx context.Context, name string) (map[string][]byte, error) {
 	secret := &corev1.Secret{}
+	err := p.read(ctx, name, secret)
+	return secret.Data, err
+}
+
+func (p previewer) read(ctx context.Context, name string, secret *corev1.Secret) error {
 	err := p.Get(ctx, client.ObjectKey{Namespace: p.env.Namespace, Name: name}, secret)
 	if apierrors.IsForbidden(err) {
 		err = fault.Wrap(fault.Refused, err, "A preview needs the right to read the project's Secrets.")
 	}
-	return secret.Data, err
+	return err
 }
 
 // compare pairs objects by what they are, in the order of the next ones, then

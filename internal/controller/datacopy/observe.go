@@ -14,6 +14,7 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/datacopy/batch"
+	"github.com/landfall-dev/landfall/internal/fault"
 )
 
 // observe writes how far the Job is into the status.
@@ -51,11 +52,7 @@ func (r *Reconciler) ended(dc *v1alpha1.DataCopy, state *batch.State, condition 
 	case state != nil && state.Phase == batch.PhaseDifferent:
 		r.finish(dc, v1alpha1.DataCopyDifferent, v1alpha1.ReasonDifferent, state.Message)
 	case state != nil && state.Phase == batch.PhaseFailed:
-		reason := v1alpha1.ReasonCopyFailed
-		if state.Class == "refused" {
-			reason = v1alpha1.ReasonRefused
-		}
-		r.finish(dc, v1alpha1.DataCopyFailed, reason, state.Message)
+		r.finish(dc, v1alpha1.DataCopyFailed, reasonOf(fault.ClassOf(state.Err())), state.Message)
 	default:
 		r.finish(dc, v1alpha1.DataCopyFailed, v1alpha1.ReasonCopyFailed,
 			fmt.Sprintf("its pod did not come to an end: %s (`kubectl logs -n %s job/%s` shows more)", condition.Message, dc.Namespace, workName(dc)))

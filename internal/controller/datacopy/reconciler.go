@@ -108,11 +108,7 @@ func (r *Reconciler) conclude(dc *v1alpha1.DataCopy, again time.Duration, err er
 	}
 	switch fault.ClassOf(err) {
 	case fault.Refused, fault.Invalid, fault.NotFound:
-		reason := v1alpha1.ReasonInvalid
-		if fault.ClassOf(err) == fault.Refused {
-			reason = v1alpha1.ReasonRefused
-		}
-		r.finish(dc, v1alpha1.DataCopyFailed, reason, message)
+		r.finish(dc, v1alpha1.DataCopyFailed, reasonOf(fault.ClassOf(err)), message)
 		return 0, nil
 	}
 	if dc.Status.Phase == "" {
@@ -120,6 +116,17 @@ func (r *Reconciler) conclude(dc *v1alpha1.DataCopy, again time.Duration, err er
 	}
 	dc.Status.Message = message
 	return tryAgain, nil
+}
+
+// reasonOf names why a copy failed that cannot be tried again.
+func reasonOf(class fault.Class) string {
+	switch class {
+	case fault.Refused:
+		return v1alpha1.ReasonRefused
+	case fault.Invalid, fault.NotFound:
+		return v1alpha1.ReasonInvalid
+	}
+	return v1alpha1.ReasonCopyFailed
 }
 
 // finish notes the end.

@@ -184,14 +184,19 @@ func (r *Reconciler) resolveAndRender(ctx context.Context, s *scope) (*environme
 // unresolved is shown and tried again: a registry comes back, an image gets
 // pushed.
 func unresolved(err error) *problem {
-	if hint := fault.HintOf(err); hint != "" {
-		err = fmt.Errorf("%w (%s)", err, hint)
-	}
-	p := waiting(v1alpha1.ReasonVersionNotResolved, retrySoon, err)
+	p := waiting(v1alpha1.ReasonVersionNotResolved, retrySoon, withHint(err))
 	if class := fault.ClassOf(err); class == fault.NotFound || class == fault.Invalid {
 		p.stalled, p.retry = true, retryRare
 	}
 	return p
+}
+
+// withHint lets an error's text end with what to do about it.
+func withHint(err error) error {
+	if hint := fault.HintOf(err); hint != "" {
+		return fmt.Errorf("%w (%s)", err, hint)
+	}
+	return err
 }
 
 // failedBefore gives the problem that the same attempt met a moment ago.
@@ -210,14 +215,14 @@ func (r *Reconciler) rememberFailure(s *scope) {
 	s.lookAgain(s.problem.retry)
 	r.memory.of(s.key(), func(k *recollection) {
 		k.attempt = &attempt{
-			hash: s.wanted.hash, approved: s.env.Annotations[v1alpha1.AnnotationPruneApproved], redeploy: redeployRequest(s.env),
+			hash: s.wanted.hash, credentials: s.wanted.credentials.Fingerprint(), approved: s.env.Annotations[v1alpha1.AnnotationPruneApproved], redeploy: redeployRequest(s.env),
 			problem: s.problem, until: s.now.Add(s.problem.retry),
 		}
 	})
 }
 
 func (a *attempt) same(s *scope) bool {
-	return a.hash == s.wanted.hash && a.redeploy == redeployRequest(s.env) && a.approved == s.env.Annotations[v1alpha1.AnnotationPruneApproved]
+	return a.hash == s.wanted.hash && a.credentials == s.wanted.credentials.Fingerprint() && a.redeploy == redeployRequest(s.env) && a.approved == s.env.Annotations[v1alpha1.AnnotationPruneApproved]
 }
 
 // createRelease stores the contents, then the Release, and only then lets it

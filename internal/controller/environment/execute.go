@@ -61,7 +61,7 @@ func (r *Reconciler) startRelease(ctx context.Context, s *scope) error {
 		}
 	}
 	s.env.Status.Cluster = s.cluster.Name
-	s.env.Status.Inventory = union(s.env.Status.Inventory, refsOfObjects(s.objects()))
+	s.env.Status.Inventory = union(s.env.Status.Inventory, append(refsOfObjects(s.objects()), refsOf(s.copies())...))
 	summarize(s)
 	if err := r.persist(ctx, s); err != nil {
 		return err

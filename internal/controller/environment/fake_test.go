@@ -12,7 +12,9 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/environment/store"
+	"github.com/landfall-dev/landfall/internal/environment/version"
 	"github.com/landfall-dev/landfall/internal/fault"
 	"github.com/landfall-dev/landfall/internal/kube"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -294,6 +296,8 @@ func (f fakeRegistry) Image(_ context.Context, reference string) (environment.Im
 	repository, tag, _ := strings.Cut(reference, ":")
 	return environment.Image{Repository: repository, Version: tag, Digest: digest}, nil
 }
+
+func (f fakeRegistry) With(*pullsecret.Credentials) version.Resolver { return f }
 
 func (f fakeRegistry) Chart(context.Context, v1alpha1.Chart) (environment.Chart, error) {
 	return environment.Chart{}, errors.New("no charts here")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/environment/release"
 	"github.com/landfall-dev/landfall/internal/fault"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,9 @@ type wanted struct {
 	input    environment.Input
 	needs    environment.Needs
 	rollback *v1alpha1.Release
+	// credentials for registries. They are no part of what is wanted: others make
+	// no release.
+	credentials *pullsecret.Credentials
 }
 
 // reachCluster finds the Cluster and how to talk to it. That a cluster does not
@@ -96,6 +100,10 @@ func (r *Reconciler) gatherBlueprint(ctx context.Context, s *scope) (*wanted, er
 	if err != nil {
 		return nil, err
 	}
+	credentials, err := r.credentials(ctx, s, needs.PullSecrets)
+	if err != nil {
+		return nil, err
+	}
 	stores, err := r.ensureStores(ctx, s, needs.Stores)
 	if err != nil {
 		return nil, waiting(v1alpha1.ReasonStoreNotReady, retrySoon, err)
@@ -104,7 +112,7 @@ func (r *Reconciler) gatherBlueprint(ctx context.Context, s *scope) (*wanted, er
 		return nil, err
 	}
 	in := environment.Input{Blueprint: bp, Environment: s.env, Cluster: s.cluster, Secrets: secrets, Stores: stores}
-	return &wanted{hash: in.Hash(), input: in, needs: needs}, nil
+	return &wanted{hash: in.Hash(), input: in, needs: needs, credentials: credentials}, nil
 }
 
 // render turns what is wanted into what to run.
@@ -129,7 +137,7 @@ func (r *Reconciler) render(ctx context.Context, s *scope) (release.Contents, er
 
 // watchedSecrets are those of the project that an environment depends on.
 func watchedSecrets(env *v1alpha1.Environment, needs environment.Needs) map[string]bool {
-	names := slices.Concat(needs.Secrets, needs.Optional)
+	names := slices.Concat(needs.Secrets, needs.Optional, needs.PullSecrets)
 	for _, st := range needs.Stores {
 		names = append(names, environment.StoreSource(st), environment.StoreSettings(env.Name, st.Name))
 	}

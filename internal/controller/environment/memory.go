@@ -24,6 +24,8 @@ type recollection struct {
 	changed bool
 	// compared, diagnosed and healed say when that was done last.
 	compared, diagnosed, healed time.Time
+	// credentials for registries that were applied, as a fingerprint.
+	credentials string
 	// announced is the problem that the newest event told of.
 	announced string
 }
@@ -31,9 +33,17 @@ type recollection struct {
 // attempt is a release that could not be made. Rendering and resolving again
 // before anything changed or its time has come would bring the same.
 type attempt struct {
-	hash, approved, redeploy string
-	problem                  *problem
-	until                    time.Time
+	hash, approved, redeploy, credentials string
+	problem                               *problem
+	until                                 time.Time
+}
+
+// uses notes that the environment depends on one more Secret of the project.
+func (k *recollection) uses(secret string) {
+	if k.secrets == nil {
+		k.secrets = map[string]bool{}
+	}
+	k.secrets[secret] = true
 }
 
 func newMemory() *memory {

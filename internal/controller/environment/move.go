@@ -191,12 +191,12 @@ func (r *Reconciler) jobsDone(ctx context.Context, s *scope) ([]v1alpha1.ObjectR
 // resolver finds images; for a move of an environment that is to run the same,
 // those that run already, wherever their tags point by now.
 func (r *Reconciler) resolver(s *scope) version.Resolver {
-	in := s.wanted.input
+	in, resolver := s.wanted.input, r.Resolver.With(s.wanted.credentials)
 	if !s.arriving() || s.contents == nil || !sameButCluster(s.contents.Environment, s.env.Spec) ||
 		!equality.Semantic.DeepEqual(s.contents.Blueprint, in.Blueprint.Spec) {
-		return r.Resolver
+		return resolver
 	}
-	return &carried{Resolver: r.Resolver, digests: s.contents.Desired.Digests()}
+	return &carried{Resolver: resolver, digests: s.contents.Desired.Digests()}
 }
 
 func sameButCluster(a, b v1alpha1.EnvironmentSpec) bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/environment"
 	"github.com/landfall-dev/landfall/internal/environment/release"
 	"github.com/landfall-dev/landfall/internal/kube"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,6 +36,8 @@ type scope struct {
 	cluster *v1alpha1.Cluster
 	target  Target
 	wanted  *wanted
+	// sources are the Secrets of the project that the release has copies of.
+	sources []*corev1.Secret
 	// problem is what keeps the environment from going on.
 	problem *problem
 	// readiness of the newest release's objects; nil when not looked at.
@@ -74,7 +77,8 @@ func (s *scope) underWay() bool { return s.release != nil && !final(s.release) }
 
 // objects of the newest release, as they are to be now: of a sleeping
 // environment, with size zero; CronJobs that run on the cluster that the
-// environment left, suspended; without Jobs that were done there.
+// environment left, suspended; without Jobs that were done there; copies of
+// Secrets with the values that these have.
 func (s *scope) objects() []*unstructured.Unstructured {
 	if s.contents == nil {
 		return nil
@@ -91,7 +95,12 @@ func (s *scope) view(objects []environment.Object) []*unstructured.Unstructured 
 	elsewhere := status.Left != nil && !status.Left.HandedOver
 	plain := make([]*unstructured.Unstructured, 0, len(objects))
 	for _, o := range objects {
+		copied := environment.CopyOf(o)
 		switch {
+		case copied != "":
+			if source := s.source(copied); source != nil {
+				plain = append(plain, environment.Filled(o, source))
+			}
 		case done[kube.IdentityOf(kube.RefOf(o.Object))]:
 		case s.env.Spec.Asleep, elsewhere && isCronJob(o.Object):
 			plain = append(plain, asleep(o.Object))

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	repo "helm.sh/helm/v4/pkg/repo/v1"
 	"sigs.k8s.io/yaml"
@@ -64,21 +63,21 @@ func (r *Remote) Chart(ctx context.Context, c v1alpha1.Chart) (environment.Chart
 // registryChart fetches a chart from an OCI registry.
 func (r *Remote) registryChart(ctx context.Context, c v1alpha1.Chart) ([]byte, error) {
 	repository := strings.TrimPrefix(c.Repository, scheme)
-	base, err := r.parse(repository)
+	base, err := r.locate(repository)
 	if err != nil {
 		return nil, err
 	}
-	tag, err := r.chartTag(ctx, c, base.Context())
+	tag, err := r.chartTag(ctx, c, base)
 	if err != nil {
 		return nil, err
 	}
-	ref, err := r.parse(repository + ":" + tag)
+	at, err := r.locate(repository + ":" + tag)
 	if err != nil {
 		return nil, err
 	}
-	image, err := remote.Image(ref, r.remote(ctx)...)
+	image, err := remote.Image(at.Reference, r.remote(ctx, at)...)
 	if err != nil {
-		return nil, r.explain(ctx, repository+":"+tag, ref, err)
+		return nil, r.explain(ctx, repository+":"+tag, at, err)
 	}
 	layers, err := image.Layers()
 	if err != nil {
@@ -100,7 +99,7 @@ func (r *Remote) registryChart(ctx context.Context, c v1alpha1.Chart) ([]byte, e
 
 // chartTag is the tag of the newest version in the chart's range. Helm writes +
 // as _ in tags, which cannot hold it.
-func (r *Remote) chartTag(ctx context.Context, c v1alpha1.Chart, repository name.Repository) (string, error) {
+func (r *Remote) chartTag(ctx context.Context, c v1alpha1.Chart, at location) (string, error) {
 	if _, err := semver.StrictNewVersion(strings.TrimPrefix(c.Version, "v")); err == nil {
 		return strings.ReplaceAll(c.Version, "+", "_"), nil
 	}
@@ -108,9 +107,9 @@ func (r *Remote) chartTag(ctx context.Context, c v1alpha1.Chart, repository name
 	if err != nil {
 		return "", fault.New(fault.Invalid, "", "chart version %q is neither a version nor a range", c.Version)
 	}
-	tags, err := remote.List(repository, r.remote(ctx)...)
+	tags, err := remote.List(at.Context(), r.remote(ctx, at)...)
 	if err != nil {
-		return "", r.explain(ctx, c.Repository, repository.Tag("latest"), err)
+		return "", r.explain(ctx, c.Repository, at, err)
 	}
 	var best *semver.Version
 	var bestTag string

@@ -16,8 +16,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/singleflight"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/environment/suggest"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -41,8 +43,8 @@ type Options struct {
 	// Platform that an image must have; Linux on this machine's architecture by
 	// default.
 	Platform v1.Platform
-	// Keychain has the credentials of registries; those of the Docker
-	// configuration by default.
+	// Keychain has the credentials of registries that an environment's own do
+	// not cover; those of the Docker configuration by default.
 	Keychain authn.Keychain
 	// Transport for registries and chart repositories.
 	Transport http.RoundTripper
@@ -53,7 +55,14 @@ type Options struct {
 // Remote is a Resolver that asks over the network. Registries on this machine
 // and in private networks are asked by HTTP, others by HTTPS.
 type Remote struct {
-	options Options
+	options     Options
+	credentials *pullsecret.Credentials
+	answers     *answers
+}
+
+// answers are what registries have said a moment ago, and are being asked, by
+// question. All Resolvers made of one share them.
+type answers struct {
 	flights singleflight.Group
 	mu      sync.Mutex
 	fresh   map[string]answer
@@ -78,7 +87,12 @@ func New(options Options) *Remote {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Remote{options: options, fresh: map[string]answer{}}
+	return &Remote{options: options, answers: &answers{fresh: map[string]answer{}}}
+}
+
+// With is part of Resolver.
+func (r *Remote) With(credentials *pullsecret.Credentials) Resolver {
+	return &Remote{options: r.options, credentials: credentials, answers: r.answers}
 }
 
 // MirrorsVariable is the environment variable that says where registries are
@@ -108,10 +122,11 @@ func (r *Remote) Image(ctx context.Context, reference string) (environment.Image
 	if digest != "" {
 		return environment.Image{Repository: repository, Version: version, Digest: digest}, nil
 	}
-	if image, ok := r.cached(reference); ok {
+	question := r.credentials.Fingerprint() + " " + reference
+	if image, ok := r.answers.get(question, r.options.Now()); ok {
 		return image, nil
 	}
-	result := r.flights.DoChan(reference, func() (any, error) {
+	result := r.answers.flights.DoChan(question, func() (any, error) {
 		// Not the context of whoever asks first: others wait for the answer too.
 		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
@@ -120,7 +135,7 @@ func (r *Remote) Image(ctx context.Context, reference string) (environment.Image
 			return environment.Image{}, err
 		}
 		image := environment.Image{Repository: repository, Version: version, Digest: digest}
-		r.remember(reference, image)
+		r.answers.keep(question, image, r.options.Now())
 		return image, nil
 	})
 	select {
@@ -132,35 +147,34 @@ func (r *Remote) Image(ctx context.Context, reference string) (environment.Image
 	}
 }
 
-func (r *Remote) cached(reference string) (environment.Image, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a, ok := r.fresh[reference]
-	return a.image, ok && r.options.Now().Before(a.until)
+func (a *answers) get(question string, now time.Time) (environment.Image, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.fresh[question]
+	return known.image, ok && now.Before(known.until)
 }
 
-func (r *Remote) remember(reference string, image environment.Image) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.options.Now()
-	for key, a := range r.fresh {
-		if now.After(a.until) {
-			delete(r.fresh, key)
+func (a *answers) keep(question string, image environment.Image, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, known := range a.fresh {
+		if now.After(known.until) {
+			delete(a.fresh, key)
 		}
 	}
-	r.fresh[reference] = answer{image: image, until: now.Add(freshFor)}
+	a.fresh[question] = answer{image: image, until: now.Add(freshFor)}
 }
 
 // lookUp asks the registry which digest a tag points to, and whether it has the
 // platform.
 func (r *Remote) lookUp(ctx context.Context, reference string) (string, error) {
-	ref, err := r.parse(reference)
+	at, err := r.locate(reference)
 	if err != nil {
 		return "", err
 	}
-	description, err := remote.Get(ref, r.remote(ctx)...)
+	description, err := remote.Get(at.Reference, r.remote(ctx, at)...)
 	if err != nil {
-		return "", r.explain(ctx, reference, ref, err)
+		return "", r.explain(ctx, reference, at, err)
 	}
 	if err := r.checkPlatform(description); err != nil {
 		return "", fmt.Errorf("image %s: %w", reference, err)
@@ -168,15 +182,25 @@ func (r *Remote) lookUp(ctx context.Context, reference string) (string, error) {
 	return description.Digest.String(), nil
 }
 
-// parse reads a reference, at its registry's mirror where there is one.
-func (r *Remote) parse(reference string) (name.Reference, error) {
+// location is where an image or chart is asked for.
+type location struct {
+	// Reference at the registry, or at its mirror.
+	name.Reference
+	// named is the repository as the reference names it, which credentials are
+	// for.
+	named name.Repository
+}
+
+// locate reads a reference, at its registry's mirror where there is one.
+func (r *Remote) locate(reference string) (location, error) {
 	ref, err := name.ParseReference(reference, name.WeakValidation)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "")
+		return location{}, fault.Wrap(fault.Invalid, err, "")
 	}
-	mirror, ok := r.options.Mirrors[ref.Context().RegistryStr()]
+	at := location{ref, ref.Context()}
+	mirror, ok := r.options.Mirrors[at.named.RegistryStr()]
 	if !ok {
-		return ref, nil
+		return at, nil
 	}
 	scheme, host, _ := strings.Cut(mirror, "://")
 	options := []name.Option{name.WeakValidation}
@@ -187,21 +211,33 @@ func (r *Remote) parse(reference string) (name.Reference, error) {
 	if _, byDigest := ref.(name.Digest); byDigest {
 		separator = "@"
 	}
-	mirrored := host + "/" + ref.Context().RepositoryStr() + separator + ref.Identifier()
-	ref, err = name.ParseReference(mirrored, options...)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "")
+	mirrored := host + "/" + at.named.RepositoryStr() + separator + ref.Identifier()
+	if at.Reference, err = name.ParseReference(mirrored, options...); err != nil {
+		return location{}, fault.Wrap(fault.Invalid, err, "")
 	}
-	return ref, nil
+	return at, nil
 }
 
-func (r *Remote) remote(ctx context.Context) []remote.Option {
+// remote are the options of requests about what is at a location.
+func (r *Remote) remote(ctx context.Context, at location) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(r.options.Keychain),
+		remote.WithAuthFromKeychain(authn.NewMultiKeychain(keychainFor{r.credentials, at.named}, r.options.Keychain)),
 		remote.WithTransport(r.options.Transport),
 		remote.WithUserAgent("landfall"),
 	}
+}
+
+// keychainFor has an environment's credentials for one repository, wherever it
+// is asked for.
+type keychainFor struct {
+	authn.Keychain
+	named name.Repository
+}
+
+// Resolve is part of authn.Keychain.
+func (k keychainFor) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return k.Keychain.Resolve(k.named)
 }
 
 // checkPlatform makes sure that the image runs on the nodes: an image of many
@@ -245,31 +281,42 @@ func (r *Remote) suits(p v1.Platform) error {
 }
 
 // explain says what a registry's refusal means.
-func (r *Remote) explain(ctx context.Context, reference string, ref name.Reference, err error) error {
+func (r *Remote) explain(ctx context.Context, reference string, at location, err error) error {
 	refused, ok := errors.AsType[*transport.Error](err)
 	if !ok {
 		return fault.New(fault.Failed, "Check that the registry runs and can be reached from here.", "resolving image %s: %w", reference, err)
 	}
 	switch refused.StatusCode {
 	case http.StatusNotFound:
-		return r.notFound(ctx, reference, ref)
+		return r.notFound(ctx, reference, at)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fault.New(fault.Failed, "Check the credentials for "+ref.Context().RegistryStr()+", and the name: many registries hide what does not exist.",
-			"resolving image %s: the registry denies access", reference)
+		return r.denied(reference, at)
 	}
 	return fault.New(fault.Failed, "", "resolving image %s: the registry answers %d %s", reference, refused.StatusCode, http.StatusText(refused.StatusCode))
 }
 
+// denied says with what credentials the registry was asked.
+func (r *Remote) denied(reference string, at location) error {
+	const hidden = " Check the name, too: many registries hide what does not exist."
+	registry := at.named.RegistryStr()
+	if secret := r.credentials.Covering(at.named); secret != "" {
+		return fault.New(fault.Failed, "Put credentials that it takes into that Secret's key "+corev1.DockerConfigJsonKey+"."+hidden,
+			"resolving image %s: the registry denies access to the credentials of Secret %s", reference, secret)
+	}
+	return fault.New(fault.Failed, "Name a Secret with credentials for "+registry+" in the blueprint's spec.imagePullSecrets."+hidden,
+		"resolving image %s: the registry denies access, and no imagePullSecret is for %s", reference, registry)
+}
+
 // notFound names the tags that may have been meant.
-func (r *Remote) notFound(ctx context.Context, reference string, ref name.Reference) error {
-	tags, err := remote.List(ref.Context(), r.remote(ctx)...)
+func (r *Remote) notFound(ctx context.Context, reference string, at location) error {
+	tags, err := remote.List(at.Context(), r.remote(ctx, at)...)
 	if err != nil || len(tags) == 0 {
 		return fault.New(fault.NotFound, "Push it first (landfall image push), or correct the name.",
 			"image %s does not exist: the registry knows no repository of this name", reference)
 	}
 	hint := "Push it first (landfall image push), or choose another tag."
-	if near := suggest.Closest(ref.Identifier(), tags, suggestions); len(near) > 0 {
+	if near := suggest.Closest(at.Identifier(), tags, suggestions); len(near) > 0 {
 		hint = "The nearest tags are " + strings.Join(near, ", ") + "."
 	}
-	return fault.New(fault.NotFound, hint, "image %s does not exist: the repository has no tag %s", reference, ref.Identifier())
+	return fault.New(fault.NotFound, hint, "image %s does not exist: the repository has no tag %s", reference, at.Identifier())
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
 	"github.com/landfall-dev/landfall/internal/environment"
+	"github.com/landfall-dev/landfall/internal/environment/pullsecret"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
@@ -25,6 +26,10 @@ type Resolver interface {
 	// Chart fetches a chart at its version, or at the newest in its range. A
 	// packed chart is unpacked enough to say its name and version.
 	Chart(ctx context.Context, chart v1alpha1.Chart) (environment.Chart, error)
+	// With gives a Resolver that shows registries these credentials, and those it
+	// has itself where these do not cover an image. What was answered to others
+	// is not taken for an answer to them.
+	With(credentials *pullsecret.Credentials) Resolver
 }
 
 // concurrency of the requests for one environment.
