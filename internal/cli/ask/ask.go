@@ -8,8 +8,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/retry"
@@ -59,9 +61,32 @@ func Environment(ctx context.Context, c *command.Context, name string) (*v1alpha
 	env := &v1alpha1.Environment{}
 	err = cl.Get(ctx, client.ObjectKey{Namespace: c.Namespace(), Name: name}, env)
 	if isAbsent(err) {
-		return nil, command.NotFound("environment", name, c.Namespace(), "env list")
+		return nil, absent(ctx, c, name)
 	}
 	return env, command.Explain(err)
+}
+
+// namesShown is how many names a hint lists.
+const namesShown = 8
+
+// absent says that an environment does not exist, and which do.
+func absent(ctx context.Context, c *command.Context, name string) error {
+	general := command.NotFound("environment", name, c.Namespace(), "env list")
+	cl, err := c.Client()
+	if err != nil {
+		return general
+	}
+	var list v1alpha1.EnvironmentList
+	if err := cl.List(ctx, &list, client.InNamespace(c.Namespace())); err != nil || len(list.Items) == 0 || len(list.Items) > namesShown {
+		return general
+	}
+	names := make([]string, len(list.Items))
+	for i, env := range list.Items {
+		names[i] = env.Name
+	}
+	slices.Sort(names)
+	return fault.Wrap(fault.NotFound, general,
+		"There "+english.PluralWord(len(names), "is ", "are ")+english.WordSeries(names, "and")+"; -n chooses another project.")
 }
 
 // Blueprint reads a blueprint of the selected project.

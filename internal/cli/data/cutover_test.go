@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,10 @@ func copyOf(name string, follow bool, phase v1alpha1.DataCopyPhase) *v1alpha1.Da
 		},
 		Status: v1alpha1.DataCopyStatus{Phase: phase},
 	}
+}
+
+func environmentOf(name string) *v1alpha1.Environment {
+	return &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
 }
 
 // TestCutoverReachesTheJob asks by the command, and hears it as the Job does.
@@ -67,9 +72,8 @@ func TestCutoverReachesTheJob(t *testing.T) {
 
 // TestFollowIsAskedOfTheCluster looks at the object that the command makes.
 func TestFollowIsAskedOfTheCluster(t *testing.T) {
-	cl := fake.NewClientBuilder().WithScheme(command.Scheme()).Build()
-	var out bytes.Buffer
-	c := &command.Context{In: strings.NewReader(""), Out: &out, Err: &out, Clock: time.Now, Getenv: func(string) string { return "" }}
+	cl := fake.NewClientBuilder().WithScheme(command.Scheme()).WithObjects(environmentOf("staging"), environmentOf("pr-1")).Build()
+	c := &command.Context{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Clock: time.Now, Getenv: func(string) string { return "" }}
 	c.SetClient(cl)
 	for _, tt := range []struct {
 		flags   askFlags

@@ -10,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/datacopy/batch"
 	"github.com/landfall-dev/landfall/internal/datacopy/mask"
@@ -49,6 +51,9 @@ func (f *waitFlags) within(ctx context.Context) (context.Context, context.Cancel
 // runThere lets the cluster do what is asked: it makes a DataCopy, follows it
 // and prints what came of it. What only looks is removed again.
 func (f *askFlags) runThere(ctx context.Context, c *command.Context, action batch.Action, choices batch.Choices) error {
+	if err := f.sidesExist(ctx, c); err != nil {
+		return err
+	}
 	object, err := f.object(c, action, choices)
 	if err != nil {
 		return err
@@ -72,6 +77,21 @@ func (f *askFlags) runThere(ctx context.Context, c *command.Context, action batc
 		return printSampled(c, state, action, err)
 	}
 	return f.finish(c, state, err)
+}
+
+// sidesExist is an error where an environment is named that does not exist.
+// Whether it may be read at all is the controller's question.
+func (f *sideFlags) sidesExist(ctx context.Context, c *command.Context) error {
+	for _, named := range []struct{ flag, side string }{{"--from", f.from}, {"--to", f.to}} {
+		environment := side(named.side, "").Environment
+		if environment == "" {
+			continue
+		}
+		if _, err := ask.Environment(ctx, c, environment); fault.ClassOf(err) == fault.NotFound {
+			return fmt.Errorf("%s: %w", named.flag, err)
+		}
+	}
+	return nil
 }
 
 // requestedNow is the value of an annotation that asks for something.
@@ -239,9 +259,12 @@ func concluded(ctx context.Context, cl client.Client, dc *v1alpha1.DataCopy) (ba
 
 func failure(dc *v1alpha1.DataCopy) error {
 	class := fault.Failed
-	for _, condition := range dc.Status.Conditions {
-		if condition.Type == v1alpha1.ConditionReady && condition.Reason == v1alpha1.ReasonRefused {
+	if ready := meta.FindStatusCondition(dc.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		switch ready.Reason {
+		case v1alpha1.ReasonRefused:
 			class = fault.Refused
+		case v1alpha1.ReasonInvalid:
+			class = fault.Invalid
 		}
 	}
 	if dc.Status.Phase == v1alpha1.DataCopySucceeded {

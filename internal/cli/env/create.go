@@ -2,6 +2,7 @@ package env
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -126,6 +127,11 @@ func likeAnother(ctx context.Context, c *command.Context, source, name string) (
 func write(ctx context.Context, c *command.Context, env *v1alpha1.Environment, flags createFlags) error {
 	if err := choose(env, flags); err != nil {
 		return err
+	}
+	if seed := env.Spec.Seed; seed != nil {
+		if _, err := ask.Environment(ctx, c, seed.From); fault.ClassOf(err) == fault.NotFound {
+			return fmt.Errorf("--seed-from: %w", err)
+		}
 	}
 	bp, err := ask.Blueprint(ctx, c, env.Spec.Blueprint)
 	if err != nil {
