@@ -58,6 +58,11 @@ func TestMain(m *testing.M) {
 
 func newProject(t *testing.T) *project {
 	t.Helper()
+	return newProjectWith(t, anyImage{})
+}
+
+func newProjectWith(t *testing.T, resolver version.Resolver) *project {
+	t.Helper()
 	restConfig := kubetest.Config(t)
 	kubetest.InstallKinds(t)
 	scheme := runtime.NewScheme()
@@ -75,12 +80,12 @@ func newProject(t *testing.T) *project {
 	t.Cleanup(func() {
 		c.Delete(context.Background(), &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: p.name}})
 	})
-	p.serve(scheme)
+	p.serve(scheme, resolver)
 	return p
 }
 
 // serve runs the controllers for the project until the test ends.
-func (p *project) serve(scheme *runtime.Scheme) {
+func (p *project) serve(scheme *runtime.Scheme, resolver version.Resolver) {
 	skip := true
 	manager, err := ctrl.NewManager(kubetest.Config(p.t), ctrl.Options{
 		Scheme:     scheme,
@@ -94,7 +99,7 @@ func (p *project) serve(scheme *runtime.Scheme) {
 	}
 	p.pool = kube.NewPool(kube.PoolOptions{Reader: manager.GetClient(), Local: kubetest.Config(p.t)})
 	err = controller.Setup(p.t.Context(), manager, controller.Options{
-		Pool: p.pool, Resolver: anyImage{}, Concurrency: 4, Registerer: prometheus.NewRegistry(),
+		Pool: p.pool, Resolver: resolver, Concurrency: 4, Registerer: prometheus.NewRegistry(),
 		OpenStore: func(string) (store.Provisioner, error) { return nil, fmt.Errorf("no stores here") },
 	})
 	if err != nil {
