@@ -99,11 +99,12 @@ func childCopy(ctx context.Context) error {
 		return err
 	}
 	defer func() { fmt.Println(mostMemory()) }()
-	if _, err = engine.Copy(ctx, req, plan, journal, progress.Discard); err != nil || from.Kind() != datacopy.MySQL {
+	if from.Kind() != datacopy.MySQL {
+		_, err = engine.Copy(ctx, req, plan, journal, progress.Discard)
 		return err
 	}
 	// The bars of MySQL are those of a verified copy.
-	report, err := engine.Verify(ctx, req, plan, journal, progress.Discard)
+	_, report, err := datacopy.Prove(ctx, engine, req, plan, journal, progress.Discard, func() {})
 	if err != nil {
 		return err
 	}

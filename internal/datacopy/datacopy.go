@@ -57,6 +57,16 @@ type Follower interface {
 	Follow(ctx context.Context, req Request, plan *Plan, journal Journal, cutover <-chan struct{}, reporter progress.Reporter) (*Result, error)
 }
 
+// Prover is an Engine that verifies what nothing changes any more while it
+// copies the rest.
+type Prover interface {
+	Engine
+	// Prove is Copy, and then Verify with its journal, but what was compared on
+	// the way is not read again. It calls copied in between. The result is given
+	// with an error too.
+	Prove(ctx context.Context, req Request, plan *Plan, journal Journal, reporter progress.Reporter, copied func()) (*Result, *Report, error)
+}
+
 // MemoryLimit is what an engine may hold in memory, in bytes.
 const MemoryLimit = 256 << 20
 

@@ -27,15 +27,26 @@ func Run(ctx context.Context, engine Engine, req Request, journal Journal, repor
 		return &Outcome{Plan: plan}, err
 	}
 	outcome := &Outcome{Plan: plan}
-	outcome.Result, err = engine.Copy(ctx, req, plan, journal, reporter)
-	if err != nil {
-		return outcome, err
-	}
-	outcome.Report, err = engine.Verify(ctx, req, plan, journal, reporter)
+	outcome.Result, outcome.Report, err = Prove(ctx, engine, req, plan, journal, reporter, func() {})
 	if err != nil {
 		return outcome, err
 	}
 	return outcome, outcome.Report.Err()
+}
+
+// Prove copies as planned, calls copied, and verifies; in one where the engine
+// is a Prover.
+func Prove(ctx context.Context, engine Engine, req Request, plan *Plan, journal Journal, reporter progress.Reporter, copied func()) (*Result, *Report, error) {
+	if prover, can := engine.(Prover); can {
+		return prover.Prove(ctx, req, plan, journal, reporter, copied)
+	}
+	result, err := engine.Copy(ctx, req, plan, journal, reporter)
+	if err != nil {
+		return result, nil, err
+	}
+	copied()
+	report, err := engine.Verify(ctx, req, plan, journal, reporter)
+	return result, report, err
 }
 
 // planned gives the plan to carry out, and puts a new one into the journal.

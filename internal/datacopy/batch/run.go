@@ -142,22 +142,30 @@ func runStore(ctx context.Context, t task, journal datacopy.Journal, opts Option
 		return outcome, err
 	}
 	track.state(t.name, StateCopying)
-	if outcome.Result, err = t.engine.Copy(ctx, t.request, outcome.Plan, journal, reporter); err != nil {
-		return outcome, err
+	verifying := func() { track.state(t.name, StateVerifying) }
+	if opts.Cutover == nil {
+		outcome.Result, outcome.Report, err = datacopy.Prove(ctx, t.engine, t.request, outcome.Plan, journal, reporter, verifying)
+	} else {
+		outcome.Report, err = t.copyAndFollow(ctx, outcome, journal, opts, reporter, verifying)
 	}
-	proof := journal
-	if opts.Cutover != nil {
-		track.state(t.name, StateFollowing)
-		if err := t.goOn(ctx, outcome, journal, opts.Cutover, reporter); err != nil {
-			return outcome, err
-		}
-		proof = nil // what was sent first has changed since: both sides rest now
-	}
-	track.state(t.name, StateVerifying)
-	if outcome.Report, err = t.engine.Verify(ctx, t.request, outcome.Plan, proof, reporter); err != nil {
+	if err != nil {
 		return outcome, err
 	}
 	return outcome, outcome.Report.Err()
+}
+
+// copyAndFollow copies, applies what changes until cut-over, and verifies: by what both
+// sides have then, as what was sent first has changed since.
+func (t *task) copyAndFollow(ctx context.Context, outcome *datacopy.Outcome, journal datacopy.Journal, opts Options, reporter progress.Reporter, verifying func()) (_ *datacopy.Report, err error) {
+	if outcome.Result, err = t.engine.Copy(ctx, t.request, outcome.Plan, journal, reporter); err != nil {
+		return nil, err
+	}
+	opts.Track.state(t.name, StateFollowing)
+	if err := t.goOn(ctx, outcome, journal, opts.Cutover, reporter); err != nil {
+		return nil, err
+	}
+	verifying()
+	return t.engine.Verify(ctx, t.request, outcome.Plan, nil, reporter)
 }
 
 // followable is an error where the source should tell of changes and does not.

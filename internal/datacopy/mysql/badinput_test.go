@@ -44,6 +44,7 @@ func TestBadInput(t *testing.T) {
 		{"definitions change after the plan", testChangedSinceThePlan},
 		{"rows change before it goes on", testChangedBeforeItGoesOn},
 		{"foreign keys leave a subset", testSubsetClosesForeignKeys},
+		{"chunks are compared on the way", testProofs},
 		{"definitions change during the copy", testDefinitionsChange},
 		{"names", testHostileNames},
 		{"connections are cut", testCutConnections},

@@ -29,6 +29,10 @@ type copier struct {
 	journal  datacopy.Journal
 	reporter progress.Reporter
 	limiter  *datacopy.Limiter
+	// loading has who loads rows into the target.
+	loading *places
+	// proof is what was compared on the way, nil when nobody wants it.
+	proof *proof
 
 	workers int
 	started time.Time
@@ -41,6 +45,11 @@ type copier struct {
 
 // Copy implements datacopy.Engine.
 func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.Plan, journal datacopy.Journal, reporter progress.Reporter) (*datacopy.Result, error) {
+	return e.copy(ctx, req, plan, journal, reporter, nil)
+}
+
+// copy copies, and collects a proof meanwhile unless it is nil.
+func (e *Engine) copy(ctx context.Context, req datacopy.Request, plan *datacopy.Plan, journal datacopy.Journal, reporter progress.Reporter, p *proof) (*datacopy.Result, error) {
 	if err := plan.Check(req); err != nil {
 		return nil, err
 	}
@@ -52,7 +61,7 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 		return nil, err
 	}
 	c := &copier{
-		req: req, plan: plan, detail: d, journal: journal, reporter: reporter,
+		req: req, plan: plan, detail: d, journal: journal, reporter: reporter, proof: p,
 		limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: cmp.Or(req.Parallel, defaultWorkers), started: time.Now(),
 	}
 	err = c.run(ctx)
@@ -73,6 +82,7 @@ func (c *copier) run(ctx context.Context) error {
 	if c.to, err = open(ctx, c.req.To, "target"); err != nil {
 		return err
 	}
+	c.loading = c.to.places(c.workers)
 	if err := c.makeUnits(); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ type loader struct {
 	// clear says that rows of the chunk may be there, and go first.
 	clear bool
 
+	// entered says that the chunk has its place among those that load, until
+	// leave: it may hold locks.
+	entered bool
 	// open says that a transaction has begun.
 	open bool
 	// waiting rows are in the buffer; rows were taken by the target; size is in
@@ -44,11 +47,29 @@ func (l *loader) add(ctx context.Context, fields [][]byte, size int) error {
 	return err
 }
 
+// enter waits for a place among those that load, once.
+func (l *loader) enter(ctx context.Context) (err error) {
+	if !l.entered {
+		err = l.worker.copier.loading.enter(ctx, l.unit)
+		l.entered = err == nil
+	}
+	return err
+}
+
+func (l *loader) leave() {
+	if l.entered {
+		l.worker.copier.loading.leave(l.unit)
+	}
+}
+
 // begin opens the transaction when the chunk needs one: it is cleared first,
 // or comes in several parts.
 func (l *loader) begin(ctx context.Context) error {
 	if l.open {
 		return nil
+	}
+	if err := l.enter(ctx); err != nil {
+		return err
 	}
 	if _, err := l.worker.target.Exec(ctx, "START TRANSACTION"); err != nil {
 		return fmt.Errorf("beginning to load: %w", err)
@@ -96,6 +117,9 @@ func (l *loader) finish(ctx context.Context) error {
 
 // load sends the buffer.
 func (l *loader) load(ctx context.Context) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
 	w := l.worker
 	done, err := l.way.send(ctx, w.target, w.buffer)
 	switch {

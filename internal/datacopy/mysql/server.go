@@ -34,6 +34,8 @@ type server struct {
 	requiresKey bool
 	// binlogFormat is STATEMENT, ROW or MIXED.
 	binlogFormat string
+	// processors is how many the server found, 0 where it does not tell.
+	processors int
 }
 
 const dialTimeout = 10 * time.Second
@@ -156,6 +158,9 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 		}
 		s.requiresKey = rows[0][0].Value == "1"
 	}
+	if err := s.countProcessors(ctx, conn); err != nil {
+		return fmt.Errorf("asking the %s %s what it is: %w", s.side, s.address, err)
+	}
 	s.arrays = conn.Arrays() && s.binlogFormat != "STATEMENT" // which arrays cannot be logged as
 	if s.mariadb && !s.atLeast(10, 4, 0) || !s.mariadb && !s.atLeast(5, 7, 0) {
 		return fault.New(fault.Refused, "", "copying data: the %s %s is too old (%s); MariaDB 10.4, MySQL 5.7 or newer is needed", s.side, s.address, row[0])
@@ -169,6 +174,23 @@ func (s *server) ask(ctx context.Context, conn *wire.Conn) error {
 		s.collations[strings.ToLower(row[0].Value)] = true
 	}
 	return nil
+}
+
+// countProcessors asks MariaDB for the size of its pool of threads, used or not:
+// it is the number of processors unless somebody chose another. Not on Windows.
+func (s *server) countProcessors(ctx context.Context, conn *wire.Conn) error {
+	if !s.mariadb {
+		return nil
+	}
+	rows, err := conn.All(ctx, "SELECT @@thread_pool_size")
+	if err != nil {
+		if wire.Code(err) != 0 {
+			return nil
+		}
+		return err
+	}
+	s.processors, err = strconv.Atoi(rows[0][0].Value)
+	return err
 }
 
 // addsKeys says that the server may give tables without a primary key one that

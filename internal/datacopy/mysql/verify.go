@@ -30,12 +30,17 @@ type verifier struct {
 
 // Verify implements datacopy.Engine.
 func (e *Engine) Verify(ctx context.Context, req datacopy.Request, plan *datacopy.Plan, journal datacopy.Journal, reporter progress.Reporter) (*datacopy.Report, error) {
+	return e.verify(ctx, req, plan, journal, reporter, nil)
+}
+
+// verify compares what is not proven yet.
+func (e *Engine) verify(ctx context.Context, req datacopy.Request, plan *datacopy.Plan, journal datacopy.Journal, reporter progress.Reporter, p *proof) (*datacopy.Report, error) {
 	d, err := readDetail(plan)
 	if err != nil {
 		return nil, err
 	}
 	v := &verifier{sent: journal, copier: &copier{
-		req: req, plan: plan, detail: d, journal: journal, reporter: reporter,
+		req: req, plan: plan, detail: d, journal: journal, reporter: reporter, proof: p,
 		limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: cmp.Or(req.Parallel, defaultWorkers), started: time.Now(),
 	}}
 	if journal == nil || journal.Plan() == nil {
@@ -230,6 +235,9 @@ func (v *verifier) compareChunk(ctx context.Context, w *worker, c *check, k chun
 // rows as sent when the journal has it.
 func (v *verifier) digests(ctx context.Context, w *worker, c *check, k chunk) (here, there digest, err error) {
 	u := c.unit
+	if sum, proven := v.proof.of(u.table, k); proven {
+		return sum, sum, nil
+	}
 	if v.sent != nil {
 		entry, _ := v.sent.Lookup(u.table.rowsUnit(), k.name())
 		if here, err = parseDigest(entry.Digest); err != nil {

@@ -91,12 +91,19 @@ type queue struct {
 	wake   sync.Cond
 	units  []*unit
 	copier *copier
+	// share is how many workers a table gets while another needs some.
+	share int
+	// unproven are chunks of complete tables; proving counts workers at them.
+	unproven []task
+	proving  int
 }
 
-// task is a chunk of a table, or with index the building of its indexes.
+// task is a chunk of a table to copy, with index the building of its indexes, or
+// with proof the comparison of one of its chunks.
 type task struct {
 	unit  *unit
 	index bool
+	proof *chunk
 }
 
 // work copies every chunk and builds the indexes, with all readers of the
@@ -111,8 +118,9 @@ func (c *copier) work(ctx context.Context, shot *snapshot) error {
 		u.active, u.indexing, u.complete = 0, false, false
 		u.rows.Store(0)
 	}
-	q := &queue{units: c.units, copier: c}
+	q := &queue{units: c.units, copier: c, share: c.loading.share(len(shot.readers))}
 	q.wake.L = &q.mu
+	c.proof.begin()
 	group, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, q.wake.Broadcast)
 	for _, reader := range shot.readers {
@@ -143,25 +151,12 @@ func (q *queue) next(ctx context.Context) (task, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for ctx.Err() == nil {
-		waiting := false
-		for _, u := range q.units {
-			switch {
-			case u.complete:
-			case u.indexing:
-				waiting = true
-			case !u.splitter.idle():
-				q.start(u)
-				u.active++
-				return task{unit: u}, true
-			case u.active == 0:
-				q.start(u)
-				u.indexing = true
-				return task{unit: u, index: true}, true
-			default:
-				waiting = true
-			}
+		t, more := q.pick()
+		if t.unit != nil {
+			q.start(t)
+			return t, true
 		}
-		if !waiting {
+		if !more {
 			return task{}, false
 		}
 		q.wake.Wait()
@@ -169,7 +164,45 @@ func (q *queue) next(ctx context.Context) (task, bool) {
 	return task{}, false
 }
 
-func (q *queue) start(u *unit) {
+// pick looks for a task, in the order of units. Tables have no more than their
+// share of the workers while another needs some; who would wait for indexes
+// compares what is complete. More says that there are, or will be, others.
+func (q *queue) pick() (t task, more bool) {
+	var beyond *unit
+	building := 0
+	for _, u := range q.units {
+		switch {
+		case u.complete:
+			continue
+		case u.indexing:
+			building++
+		case !u.splitter.idle() && u.active < q.share:
+			return task{unit: u}, true
+		case !u.splitter.idle():
+			beyond = cmp.Or(beyond, u)
+		case u.active == 0:
+			return task{unit: u, index: true}, true
+		}
+		more = true
+	}
+	if beyond == nil && more && len(q.unproven) > 0 && q.copier.loading.room(building+q.proving) {
+		t, q.unproven = q.unproven[0], q.unproven[1:]
+		return t, true
+	}
+	return task{unit: beyond}, more
+}
+
+func (q *queue) start(t task) {
+	u := t.unit
+	switch {
+	case t.index:
+		u.indexing = true
+	case t.proof != nil:
+		q.proving++
+		return
+	default:
+		u.active++
+	}
 	if u.step == nil {
 		u.step = q.copier.reporter.Step(u.table.Name)
 		u.began = time.Now()
@@ -179,10 +212,14 @@ func (q *queue) start(u *unit) {
 func (q *queue) end(t task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if t.index {
+	switch {
+	case t.index:
 		t.unit.complete = true
 		t.unit.took = time.Since(t.unit.began)
-	} else {
+		q.unproven = append(q.unproven, q.copier.unproven(t.unit)...)
+	case t.proof != nil:
+		q.proving--
+	default:
 		t.unit.active--
 	}
 	q.wake.Broadcast()

@@ -48,9 +48,12 @@ func (w *worker) run(ctx context.Context, q *queue) error {
 			return ctx.Err()
 		}
 		var err error
-		if t.index {
+		switch {
+		case t.index:
 			err = w.index(ctx, t.unit)
-		} else {
+		case t.proof != nil:
+			w.prove(ctx, t.unit, *t.proof)
+		default:
 			err = w.chunk(ctx, t.unit)
 		}
 		if err != nil {
@@ -180,6 +183,7 @@ func (w *worker) copy(ctx context.Context, u *unit, c *chunk) error {
 	encoder := lane.encoder
 	encoder.begin()
 	l := &loader{worker: w, unit: u, chunk: c, ways: lane.ways, clear: c.known || c.tried || u.table.Exists}
+	defer l.leave()
 	if err := w.read(ctx, u, c, encoder, l); err != nil {
 		return err
 	}
