@@ -190,6 +190,7 @@ func TestRefusals(t *testing.T) {
 		"no rules":                   {[]string{"copy", "--from", from, "--to", to, "--mask", "/nowhere.yaml"}, fault.NotFound},
 		"size":                       {[]string{"copy", "--from", from, "--to", to, "--max-bytes", "fast"}, fault.Invalid},
 		"follow without binary log":  {[]string{"copy", "--from", from, "--to", to, "--follow"}, fault.Refused},
+		"names of nothing":           {[]string{"copy", "--from", from, "--to", to, "--include", "nosuch*"}, fault.NotFound},
 		"no cluster to go on":        {[]string{"copy", "--from", from, "--to", to, "--wait=false"}, fault.Invalid},
 		"too short a time":           {[]string{"copy", "--from", from, "--to", to, "--timeout", "1us"}, fault.Failed},
 		"unknown copy":               {[]string{"resume", "../etc"}, fault.Invalid},
@@ -206,8 +207,35 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+	for _, line := range [][]string{{"copy", "--dry-run"}, {"plan"}} {
+		out, _, err := s.run(append(line, "--from", from, "--to", to, "--follow")...)
+		if err != nil || !strings.Contains(out, "would be refused: ") || !strings.Contains(out, "log_bin") {
+			t.Errorf("%s --follow without binary log: %v\n%s", line, err, out)
+		}
+	}
 	if n := s.count("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'new'"); n != 0 {
 		t.Errorf("%d tables were made", n)
+	}
+}
+
+// TestAVerificationThatFailsTellsOfNoCopy: what copying would do is a plan's and
+// a refused copy's to say.
+func TestAVerificationThatFailsTellsOfNoCopy(t *testing.T) {
+	plan := &datacopy.Plan{Overwrites: []string{"database 0 holds 3 keys"}, Estimate: time.Minute, Warnings: []string{"mind the gap"}, Units: []datacopy.Unit{{Name: "db0", Noun: "keys", Count: 17, How: "keys are listed"}}}
+	for action, tells := range map[batch.Action]bool{batch.Verify: false, batch.Plan: true, batch.Copy: true} {
+		var out strings.Builder
+		state := batch.State{Action: action, Phase: batch.PhaseFailed, Stores: []batch.StoreState{{Name: "cache", Outcome: &datacopy.Outcome{Plan: plan}}}}
+		if err := showState(&out, state); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"overwrites: ", "will take about", "keys are listed", "17 keys"} {
+			if strings.Contains(out.String(), text) != tells {
+				t.Errorf("%s: %q is shown: %t\n%s", action, text, !tells, out.String())
+			}
+		}
+		if !strings.Contains(out.String(), "mind the gap") {
+			t.Errorf("%s: the warning is gone", action)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func showState(w io.Writer, state batch.State) error {
 	var text strings.Builder
 	planned := false
 	for _, store := range state.Stores {
-		showStore(&text, store)
+		showStore(&text, store, state.Action)
 		planned = planned || store.Outcome != nil && store.Outcome.Report == nil && store.Outcome.Result == nil
 	}
 	if _, err := io.WriteString(w, text.String()); err != nil {
@@ -41,7 +41,7 @@ func withoutMessages(state batch.State) batch.State {
 	return state
 }
 
-func showStore(w *strings.Builder, store batch.StoreState) {
+func showStore(w *strings.Builder, store batch.StoreState, action batch.Action) {
 	fmt.Fprintf(w, "%s (%s): %s → %s", store.Name, store.Kind, store.From, store.To)
 	if store.Masked {
 		w.WriteString(", masked")
@@ -52,10 +52,10 @@ func showStore(w *strings.Builder, store batch.StoreState) {
 	case outcome == nil:
 	case outcome.Report != nil:
 		_ = command.Rows(w, reportHead(outcome), reportRows(outcome))
-	case outcome.Plan != nil:
+	case outcome.Plan != nil && action != batch.Verify:
 		_ = command.Rows(w, []string{"  what", "count", "size", "masked"}, planRows(outcome.Plan))
 	}
-	for _, line := range notes(store) {
+	for _, line := range notes(store, action) {
 		fmt.Fprintf(w, "  %s\n", result.Clean(line))
 	}
 	w.WriteString("\n")
@@ -106,11 +106,12 @@ func planRows(plan *datacopy.Plan) [][]string {
 const differencesShown = 10
 
 // notes are the lines below a store's table.
-func notes(store batch.StoreState) []string {
+func notes(store batch.StoreState, action batch.Action) []string {
 	var lines []string
 	if outcome := store.Outcome; outcome != nil {
 		if plan := outcome.Plan; plan != nil {
-			lines = append(lines, planNotes(plan, outcome.Report == nil)...)
+			ahead := action != batch.Verify && outcome.Result == nil && outcome.Report == nil
+			lines = append(lines, planNotes(plan, ahead)...)
 		}
 		if outcome.Report != nil {
 			lines = append(lines, differences(outcome.Report)...)

@@ -33,6 +33,7 @@ type State struct {
 	Name    string    `json:"name"`
 	From    string    `json:"from"`
 	To      string    `json:"to"`
+	Action  Action    `json:"action,omitempty"`
 	Phase   string    `json:"phase"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
@@ -151,7 +152,7 @@ func (t *Tracker) State() State {
 func (t *Tracker) begin(job Job, tasks []task, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.now = State{Name: job.Name, From: job.From, To: job.To, Phase: PhaseRunning, Started: now}
+	t.now = State{Name: job.Name, From: job.From, To: job.To, Action: job.Action, Phase: PhaseRunning, Started: now}
 	t.units = map[string]map[string]int{}
 	for _, task := range tasks {
 		t.now.Stores = append(t.now.Stores, StoreState{
