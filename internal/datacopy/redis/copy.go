@@ -28,6 +28,7 @@ type copier struct {
 	scope          *scope
 	limiter        *datacopy.Limiter
 	retry          datacopy.Retry
+	pulse          datacopy.Pulse
 	retries        atomic.Int64
 	workers        int
 	// byType is set when the target does not know the source's payloads.
@@ -45,7 +46,11 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 	result.Workers = c.workers
 	for _, unit := range plan.Units {
 		step := reporter.Step(unit.Name)
-		done, err := c.unit(ctx, unit, step)
+		var done datacopy.UnitResult
+		err := c.attend(ctx, reporter.Note, func(ctx context.Context) (err error) {
+			done, err = c.unit(ctx, unit, step)
+			return err
+		})
 		result.Units = append(result.Units, done)
 		if err != nil {
 			step.Fail(err)
@@ -54,6 +59,11 @@ func (e *Engine) Copy(ctx context.Context, req datacopy.Request, plan *datacopy.
 		step.Done("%s", datacopy.Counted(done.Count, "keys"))
 	}
 	return c.finish(result), nil
+}
+
+// attend does something, and ends it when one of the servers answers no more.
+func (c *copier) attend(ctx context.Context, note func(string, ...any), do func(context.Context) error) error {
+	return c.pulse.Attend(ctx, note, do, c.source.attended("source"), c.target.attended("target"))
 }
 
 func (c *copier) finish(result *datacopy.Result) *datacopy.Result {
@@ -68,7 +78,7 @@ func (e *Engine) prepare(ctx context.Context, req datacopy.Request, plan *dataco
 	if err := plan.Check(req); err != nil {
 		return nil, err
 	}
-	c := &copier{req: req, plan: plan, limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: defaultWorkers}
+	c := &copier{req: req, plan: plan, pulse: e.pulse, limiter: datacopy.NewLimiter(req.MaxBytesPerSecond), workers: defaultWorkers}
 	c.retry = e.retrying(&c.retries)
 	if req.Parallel > 0 {
 		c.workers = min(req.Parallel, maxWorkers)
@@ -98,7 +108,7 @@ func (c *copier) unit(ctx context.Context, unit datacopy.Unit, step progress.Ste
 	if err != nil {
 		return datacopy.UnitResult{Name: unit.Name}, err
 	}
-	u := c.open(unit, p)
+	u := c.open(ctx, unit, p)
 	defer u.close()
 	u.step = step
 	steps := []func(context.Context) error{u.mark, u.clear, u.copyKeys, u.removeExtra, u.unmark}
@@ -129,6 +139,8 @@ type unitCopy struct {
 	busy  claims
 	// fromClient and toClient are for what is off the fast path.
 	fromClient, toClient redis.UniversalClient
+	// unwatch ends the watch of the context over them.
+	unwatch func() bool
 
 	resumption resumption
 
@@ -152,12 +164,20 @@ type piece struct {
 	finished func() error
 }
 
-// open makes the copy of one database ready.
-func (c *copier) open(unit datacopy.Unit, p pair) *unitCopy {
-	return &unitCopy{copier: c, pair: p, unit: unit, way: wayOf(c.plan, unit.Name), fromClient: c.source.client(p.from), toClient: c.target.client(p.to)}
+// open makes the copy of one database ready. Its clients end with ctx: they do
+// not look at it while they wait for an answer.
+func (c *copier) open(ctx context.Context, unit datacopy.Unit, p pair) *unitCopy {
+	u := &unitCopy{copier: c, pair: p, unit: unit, way: wayOf(c.plan, unit.Name), fromClient: c.source.client(p.from), toClient: c.target.client(p.to)}
+	u.unwatch = context.AfterFunc(ctx, u.closeClients)
+	return u
 }
 
 func (u *unitCopy) close() {
+	u.unwatch()
+	u.closeClients()
+}
+
+func (u *unitCopy) closeClients() {
 	_ = u.fromClient.Close()
 	_ = u.toClient.Close()
 }

@@ -48,13 +48,18 @@ func (e *Engine) Follow(ctx context.Context, req datacopy.Request, plan *datacop
 		return result, err
 	}
 	followers := make([]*follower, len(plan.Units))
-	group, within := errgroup.WithContext(ctx)
-	for i, unit := range plan.Units {
-		f := &follower{copier: c, unit: unit, step: reporter.Step("following " + unit.Name), dirty: map[string]time.Time{}}
-		followers[i] = f
-		group.Go(func() error { return f.run(within, cutover) })
-	}
-	err = group.Wait()
+	err = c.attend(ctx, reporter.Note, func(attended context.Context) error {
+		group, within := errgroup.WithContext(attended)
+		for i, unit := range plan.Units {
+			f := &follower{copier: c, unit: unit, step: reporter.Step("following " + unit.Name), dirty: map[string]time.Time{}}
+			followers[i] = f
+			group.Go(func() error { return f.run(within, cutover) })
+		}
+		if err := group.Wait(); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return attended.Err()
+	})
 	for _, f := range followers {
 		result.Units = append(result.Units, datacopy.UnitResult{Name: f.unit.Name, Count: f.sent, Removed: f.removed, Duration: time.Since(result.Started)})
 	}
@@ -116,7 +121,7 @@ func (f *follower) run(ctx context.Context, cutover <-chan struct{}) (err error)
 	if err != nil {
 		return err
 	}
-	f.copy = f.open(f.unit, p)
+	f.copy = f.open(ctx, f.unit, p)
 	defer f.copy.close()
 	listening, stop := context.WithCancel(ctx)
 	group, listening := errgroup.WithContext(listening)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
 
 // sampled is how many keys are looked at where the server knows no count.
@@ -35,10 +36,16 @@ func (e *Engine) Plan(ctx context.Context, req datacopy.Request) (*datacopy.Plan
 		return nil, err
 	}
 	plan := datacopy.NewPlan(req)
-	for _, p := range found {
-		if err := e.planUnit(ctx, plan, req, scope, p, source, target); err != nil {
-			return nil, err
+	err = e.pulse.Attend(ctx, progress.Discard.Note, func(ctx context.Context) error {
+		for _, p := range found {
+			if err := e.planUnit(ctx, plan, req, scope, p, source, target); err != nil {
+				return err
+			}
 		}
+		return nil
+	}, source.attended("source"), target.attended("target"))
+	if err != nil {
+		return nil, err
 	}
 	exact := !slices.ContainsFunc(plan.Units, func(u datacopy.Unit) bool { return u.Estimate })
 	if err := scope.names.Conclude(plan, "keys", exact); err != nil {

@@ -52,6 +52,7 @@ const (
 // Engine is a datacopy.Engine. It has no state of its own.
 type Engine struct {
 	retry datacopy.Retry
+	pulse datacopy.Pulse
 }
 
 var _ datacopy.Engine = (*Engine)(nil)

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/landfall-dev/landfall/internal/datacopy"
+	"github.com/landfall-dev/landfall/internal/progress"
 )
 
 const (
@@ -33,12 +34,14 @@ func (e *Engine) Sample(ctx context.Context, req datacopy.Request, most int, see
 	if err != nil {
 		return err
 	}
-	for _, database := range databases {
-		if err := e.sampleDatabase(ctx, source, scope, database, most, see); err != nil {
-			return source.failed("looking at some keys of", err)
+	return e.pulse.Attend(ctx, progress.Discard.Note, func(ctx context.Context) error {
+		for _, database := range databases {
+			if err := e.sampleDatabase(ctx, source, scope, database, most, see); err != nil {
+				return source.failed("looking at some keys of", err)
+			}
 		}
-	}
-	return nil
+		return nil
+	}, source.attended("source"))
 }
 
 func (e *Engine) sampleDatabase(ctx context.Context, source *server, scope *scope, database pair, most int, see func(datacopy.Sample) error) error {

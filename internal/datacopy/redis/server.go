@@ -19,7 +19,11 @@ import (
 	"github.com/landfall-dev/landfall/internal/fault"
 )
 
-const dialTimeout = 10 * time.Second
+const (
+	dialTimeout = 10 * time.Second
+	// introduction is how long a server may take to say what it is.
+	introduction = 30 * time.Second
+)
 
 // server is one side of a copy: a single server or a cluster.
 type server struct {
@@ -85,7 +89,7 @@ func connect(ctx context.Context, address datacopy.Address) (*server, error) {
 }
 
 func (s *server) info(ctx context.Context, node string) (map[string]map[string]string, error) {
-	client := redis.NewClient(s.options(node, 0))
+	client := s.briefly(node, introduction)
 	defer client.Close()
 	return client.InfoMap(ctx).Result()
 }
@@ -95,7 +99,7 @@ func (s *server) refresh(ctx context.Context) error {
 	if !s.cluster {
 		return nil
 	}
-	client := redis.NewClient(s.options(s.address.Host(), 0))
+	client := s.briefly(s.address.Host(), dialTimeout)
 	defer client.Close()
 	slots, err := client.ClusterSlots(ctx).Result()
 	if err != nil {
@@ -165,8 +169,15 @@ func (s *server) options(node string, database int) *redis.Options {
 		Addr: node, Username: s.address.User(), Password: s.address.Password(), DB: database,
 		TLSConfig: s.tls(node), ClientName: "landfall", Protocol: 2, DisableIdentity: true,
 		DialTimeout: dialTimeout, ReadTimeout: stall, WriteTimeout: stall,
-		MaxRetries: -1, PoolSize: 8,
+		MaxRetries: -1, DialerRetries: 1, PoolSize: 8,
 	}
+}
+
+// briefly gives a client that waits no longer than that for an answer.
+func (s *server) briefly(node string, patience time.Duration) *redis.Client {
+	options := s.options(node, 0)
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = min(patience, dialTimeout), patience, patience
+	return redis.NewClient(options)
 }
 
 // tls is nil without encryption. The parameter tls=skip-verify trusts any
@@ -208,6 +219,7 @@ func (s *server) dial(ctx context.Context, node string, database int) (*wire, er
 		conn = tls.Client(conn, config)
 	}
 	w := newWire(conn)
+	defer w.until(ctx)()
 	commands := 1
 	switch user, password := s.address.User(), s.address.Password(); {
 	case user != "":

@@ -27,7 +27,11 @@ func (e *Engine) Verify(ctx context.Context, req datacopy.Request, plan *datacop
 	report := &datacopy.Report{}
 	for _, unit := range plan.Units {
 		step := reporter.Step("verifying " + unit.Name)
-		found, err := c.verifyUnit(ctx, unit, step)
+		var found datacopy.UnitReport
+		err := c.attend(ctx, reporter.Note, func(ctx context.Context) (err error) {
+			found, err = c.verifyUnit(ctx, unit, step)
+			return err
+		})
 		if err != nil {
 			step.Fail(err)
 			if ctx.Err() != nil {
@@ -59,7 +63,7 @@ func (c *copier) verifyUnit(ctx context.Context, unit datacopy.Unit, step progre
 	if err != nil {
 		return v.report, err
 	}
-	v.unitCopy = c.open(unit, p)
+	v.unitCopy = c.open(ctx, unit, p)
 	defer v.close()
 	v.step = step
 	if err := v.compareAll(ctx); err != nil {
