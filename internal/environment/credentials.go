@@ -19,8 +19,13 @@ const defaultAccount = "default"
 // pullSecrets are the environment's copies of the Secrets with which images are
 // pulled, under their names, so that charts can refer to them. They have no
 // values here: those of the day are filled in when they are applied, so that no
-// release keeps a password, and a rollback pulls with one that is still valid.
+// release keeps a password, and a rollback pulls with one that is still valid. An
+// environment that adopts the project's own namespace has the Secrets there: they
+// must not become its own, and go with it.
 func (r *renderer) pullSecrets() []Object {
+	if r.in.Environment.Spec.Adopt && r.namespace == r.in.Environment.Namespace {
+		return nil
+	}
 	var objects []Object
 	for _, ref := range r.in.Blueprint.Spec.ImagePullSecrets {
 		meta := r.meta("", ref.Name)

@@ -64,7 +64,7 @@ func TestWhichCredentialsAreShown(t *testing.T) {
 }
 
 func TestFingerprintTellsValuesApart(t *testing.T) {
-	print := func(secrets ...*corev1.Secret) string {
+	fingerprint := func(secrets ...*corev1.Secret) string {
 		c, err := pullsecret.Read(secrets...)
 		if err != nil {
 			t.Fatal(err)
@@ -73,10 +73,10 @@ func TestFingerprintTellsValuesApart(t *testing.T) {
 	}
 	one := secret("a", `{"auths": {"x.example": {"auth": "`+auth("ada")+`"}}}`)
 	other := secret("a", `{"auths": {"x.example": {"auth": "`+auth("bob")+`"}}}`)
-	if print(one) != print(one.DeepCopy()) {
+	if fingerprint(one) != fingerprint(one.DeepCopy()) {
 		t.Error("the same values have two fingerprints")
 	}
-	if print(one) == print(other) || print(one) == print() || print(one, other) == print(other, one) {
+	if fingerprint(one) == fingerprint(other) || fingerprint(one) == fingerprint() || fingerprint(one, other) == fingerprint(other, one) {
 		t.Error("other values have the same fingerprint")
 	}
 	var none *pullsecret.Credentials
