@@ -2,6 +2,7 @@ package datacopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,8 +32,11 @@ type Attended struct {
 	Close func()
 }
 
+// ErrSilent is that of a server that was given up.
+var ErrSilent = errors.New("has not answered")
+
 // Attend does something with servers, and ends it when one of them answers no
-// more, with an error of class fault.Failed. note is told of the first miss on.
+// more, with ErrSilent, of class fault.Failed. note is told of the first miss on.
 func (p Pulse) Attend(ctx context.Context, note func(format string, args ...any), do func(context.Context) error, servers ...Attended) error {
 	if p.Every == 0 {
 		p.Every = 5 * time.Second
@@ -75,11 +79,11 @@ func (p Pulse) watch(ctx context.Context, s Attended, note func(string, ...any),
 			return
 		}
 		missed++
-		note("%s", s.silence(silent))
+		note("%v", s.silence(silent))
 	}
-	giveUp(fault.New(fault.Failed, "Check that the server runs and can be reached, then resume the copy.", "%s", s.silence(silent)))
+	giveUp(fault.Wrap(fault.Failed, s.silence(silent), "Check that the server runs and can be reached, then resume the copy."))
 }
 
-func (s Attended) silence(since time.Time) string {
-	return fmt.Sprintf("the %s has not answered for %s", s.Name, time.Since(since).Round(time.Second))
+func (s Attended) silence(since time.Time) error {
+	return fmt.Errorf("the %s %w for %s", s.Name, ErrSilent, time.Since(since).Round(time.Second))
 }

@@ -276,7 +276,7 @@ func testStoppedServer(t *testing.T, servers pair) {
 		t.Fatal(err)
 	}
 	to.options.Timeout = time.Second
-	quick := pulse{every: 50 * time.Millisecond, patience: time.Second, misses: 2}
+	quick := pulse{Every: 50 * time.Millisecond, Patience: time.Second, Misses: 2}
 	conn := connectTo(t, req.To)
 	long := func(ctx context.Context) error {
 		_, err := conn.Exec(ctx, "DO SLEEP(3)")

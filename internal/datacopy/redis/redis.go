@@ -8,9 +8,8 @@
 // stream.go what is special of streams, version.go what products know.
 //
 // Only reading commands are sent to the source: SCAN, MEMORY USAGE, DUMP,
-// PEXPIRETIME, MGET, EXISTS, INFO, CLUSTER SLOTS, those that read by type (with
-// HPEXPIRETIME), and
-// for snapshots CONFIG GET, REPLCONF and SYNC. Following asks for CONFIG GET and
+// PEXPIRETIME, MGET, EXISTS, INFO, PING, CLUSTER SLOTS, those that read by type
+// (with HPEXPIRETIME), and for snapshots CONFIG GET, REPLCONF and SYNC. Following asks for CONFIG GET and
 // listens for keyspace notifications, and a cutover may pause the source's
 // writes.
 //
