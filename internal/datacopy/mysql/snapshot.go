@@ -74,6 +74,9 @@ func (s *server) take(ctx context.Context, tables []*table, readers int) (_ *sna
 		if _, err := conn.Exec(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"); err != nil {
 			return nil, err
 		}
+		if err := s.enlarge(ctx, conn); err != nil {
+			return nil, err
+		}
 	}
 	control, err := s.connect(ctx)
 	if err != nil {
@@ -103,6 +106,20 @@ func (s *server) take(ctx context.Context, tables []*table, readers int) (_ *sna
 	}
 	shot.schema, err = s.readSchema(ctx, shot.readers[0])
 	return shot, err
+}
+
+// sendBuffer is how much of its rows a server sends at once, in bytes.
+const sendBuffer = 256 << 10
+
+// enlarge has the server send rows in larger pieces than its net_buffer_length
+// of 16 KB, which sessions cannot set: its buffer grows to the size of what the
+// connection has received, here of blanks. It saves both ends system calls.
+func (s *server) enlarge(ctx context.Context, conn *wire.Conn) error {
+	if s.maxPacket < 2*sendBuffer {
+		return nil
+	}
+	_, err := conn.Exec(ctx, "DO 0 -- "+strings.Repeat(" ", sendBuffer))
+	return err
 }
 
 // freeze holds up commits and gives the statement that lets them go. When the
