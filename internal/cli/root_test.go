@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +16,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cluster/terraform"
 	"github.com/landfall-dev/landfall/internal/fault"
@@ -100,15 +107,88 @@ func TestFlagsOfEveryCommandComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"env list --kubeconfig " + kubeconfig + " --context": "blue green :4",
-		"cluster get green --output":                         "table json yaml :4",
-		"env create x --stage":                               "production staging test development :4",
-		"data copy --from-stage":                             "production staging test development :4",
-		"baseline verify x --format":                         "table json junit tap :4",
-		"cluster create x --module":                          strings.Join(terraform.Shipped(), " ") + " :0",
+		"env list --kubeconfig " + kubeconfig + " --context":                "blue green :4",
+		"cluster get green --output":                                        "table json yaml :4",
+		"env create x --stage":                                              "production staging test development :4",
+		"data copy --from-stage":                                            "production staging test development :4",
+		"baseline verify x --format":                                        "table json junit tap :4",
+		"cluster create x --module":                                         strings.Join(terraform.Shipped(), " ") + " :0",
+		"cluster add x --from-kubeconfig " + kubeconfig + " --from-context": "blue green :4",
+		"spec export x --format":                                            "goss serverspec :4",
+		"spec capture --kind":                                               words(hostspec.Kinds, "") + " :4",
 	} {
 		c, out, _ := terminal(t)
 		if code := Main(context.Background(), c, append(append([]string{"__complete"}, strings.Fields(line)...), "")); code != 0 {
+			t.Errorf("%s: exit code %d", line, code)
+		}
+		if got := strings.Join(strings.Fields(out.String()), " "); got != want {
+			t.Errorf("%s completes %q, want %q", line, got, want)
+		}
+	}
+}
+
+// words joins words, each with something before it.
+func words[T ~string](all []T, before string) string {
+	found := make([]string, len(all))
+	for i, word := range all {
+		found[i] = before + string(word)
+	}
+	return strings.Join(found, " ")
+}
+
+// TestFlagsCompleteByWhatThereIs in the cluster: parts of blueprints, and
+// namespaces of another cluster.
+func TestFlagsCompleteByWhatThereIs(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/namespaces" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(corev1.NamespaceList{Items: []corev1.Namespace{{ObjectMeta: metav1.ObjectMeta{Name: "kube-system"}}, {ObjectMeta: metav1.ObjectMeta{Name: "shop"}}}})
+	}))
+	defer other.Close()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	text := "apiVersion: v1\nkind: Config\nclusters:\n- {name: x, cluster: {server: '" + other.URL + "'}}\ncontexts:\n- {name: blue, context: {cluster: x}}\n- {name: green, context: {cluster: x}}\n"
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shop := v1alpha1.BlueprintSpec{
+		Components: []v1alpha1.Component{{Name: "web"}, {Name: "api"}},
+		Stores:     []v1alpha1.Store{{Name: "db", Type: "mysql"}, {Name: "cache", Type: "redis"}},
+	}
+	cl := fake.NewClientBuilder().WithScheme(command.Scheme()).WithObjects(
+		&v1alpha1.Blueprint{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "shop"}, Spec: shop},
+		&v1alpha1.Blueprint{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "basics"}},
+		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "staging"}, Spec: v1alpha1.EnvironmentSpec{Blueprint: "shop"}},
+	).Build()
+	for line, want := range map[string]string{
+		"env create x --blueprint shop --set|":                   "web= api= :6",
+		"env create x --from staging --set|":                     "web= api= :6",
+		"env clone staging x --set|":                             "web= api= :6",
+		"env create x --set|":                                    ":6",
+		"env create x --from staging --seed-store|":              "db mysql cache redis :4",
+		"env create x --from staging --seed-store|db,":           "db,db mysql db,cache redis :4",
+		"data copy --from staging --to pr-1 --store|":            "db mysql cache redis :4",
+		"data copy --from secret/old --to staging --store|":      "db mysql cache redis :4",
+		"data copy --from mysql://a/b --to mysql://b/c --store|": ":4",
+		"data copy --from nosuch --store|":                       ":4",
+		"data mask check --from staging --store|":                "db mysql cache redis :4",
+		"load staging --component|":                              "web api :4",
+		"baseline create x --blueprint shop --component|":        "web api :4",
+		"cluster create x --addons|":                             "default/shop platform/basics :4",
+		"spec fleet --kind|package,":                             words(hostspec.Kinds, "package,") + " :4",
+		"parity context:blue context:green --namespace|":         "kube-system shop :4",
+		"parity context:blue context:green --namespace|shop,":    "shop,kube-system shop,shop :4",
+		"cluster transfer context:blue context:green -n|":        "kube-system shop :4",
+		"cluster preflight context:gone context:green -n|":       ":4",
+		"cluster schedules context:blue context:green -n|":       "kube-system shop :4",
+	} {
+		c, out, _ := terminal(t)
+		c.SetClient(cl)
+		before, typed, _ := strings.Cut(line, "|")
+		args := append([]string{"__complete", "--kubeconfig", kubeconfig}, strings.Fields(before)...)
+		if code := Main(context.Background(), c, append(args, typed)); code != 0 {
 			t.Errorf("%s: exit code %d", line, code)
 		}
 		if got := strings.Join(strings.Fields(out.String()), " "); got != want {

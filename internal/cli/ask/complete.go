@@ -48,6 +48,21 @@ func CompleteBlueprints(c *command.Context) complete {
 	}
 }
 
+// CompleteBlueprintsOfAll completes a flag of the form PROJECT/BLUEPRINT by the
+// blueprints of all projects.
+func CompleteBlueprintsOfAll(c *command.Context) complete {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var list v1alpha1.BlueprintList
+		var found []string
+		if lists(cmd, c, &list, client.InNamespace("")) {
+			for _, bp := range list.Items {
+				found = append(found, bp.Namespace+"/"+bp.Name)
+			}
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // CompleteClusters completes a flag by clusters' names.
 func CompleteClusters(c *command.Context) complete {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -151,13 +166,14 @@ func CompleteNamespaces(c *command.Context) complete {
 	}
 }
 
-// lists reads a list of the project, quickly or not at all.
-func lists(cmd *cobra.Command, c *command.Context, into client.ObjectList) bool {
+// lists reads a list of the project unless options say otherwise, quickly or not
+// at all.
+func lists(cmd *cobra.Command, c *command.Context, into client.ObjectList, options ...client.ListOption) bool {
 	cl, err := c.Client()
 	if err != nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), command.QuickTimeout)
 	defer cancel()
-	return cl.List(ctx, into, client.InNamespace(c.Namespace())) == nil
+	return cl.List(ctx, into, append([]client.ListOption{client.InNamespace(c.Namespace())}, options...)...) == nil
 }

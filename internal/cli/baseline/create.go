@@ -65,6 +65,7 @@ runs within the window must hold.`,
 	cmd.Flags().DurationVar(&flags.interval, "interval", baseline.DefaultInterval, "time between two runs of the checks")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "show what would be made, checked by the API server, and change nothing")
 	cmd.RegisterFlagCompletionFunc("blueprint", ask.CompleteBlueprints(c))
+	cmd.RegisterFlagCompletionFunc("component", ask.CompleteBlueprintComponents(c, func([]string) (string, string) { return "", flags.blueprint }, ""))
 	return cmd
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,10 +65,20 @@ Without --from-kubeconfig it is the cluster that Landfall runs in.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.kubeconfig, "from-kubeconfig", "", "`file` with the cluster's kubeconfig")
 	f.StringVar(&flags.context, "from-context", "", "`name` of the context in that file; by default its current one")
+	cmd.RegisterFlagCompletionFunc("from-context", flags.completeContexts)
 	f.StringVar(&flags.server, "server", "", "`URL` of the API server as Landfall's pods reach it, where it differs")
 	flags.addTo(f)
 	f.BoolVar(&flags.dryRun, "dry-run", false, "let the API server check everything, and change nothing")
 	return cmd
+}
+
+// completeContexts goes by the contexts of the file that is named.
+func (f *addFlags) completeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	config, err := clientcmd.LoadFromFile(f.kubeconfig)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.Sorted(maps.Keys(config.Contexts)), cobra.ShellCompDirectiveNoFileComp
 }
 
 func add(ctx context.Context, c *command.Context, name string, flags addFlags) error {

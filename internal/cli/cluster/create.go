@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/landfall-dev/landfall/api/v1alpha1"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/cli/objects"
 	"github.com/landfall-dev/landfall/internal/cluster/provision"
@@ -122,6 +123,7 @@ in a Job of the management cluster instead, and goes on without you.`,
 	flags.approval.addTo(f, createWait)
 	flags.place.addTo(f)
 	f.StringVar(&flags.addons, "addons", "", "`PROJECT/BLUEPRINT` of the cluster-level resources that the cluster gets")
+	cmd.RegisterFlagCompletionFunc("addons", ask.CompleteBlueprintsOfAll(c))
 	f.StringVar(&flags.server, "server", "", "`URL` of the API server as Landfall's pods reach it, where it differs")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "let the API server check the object, and change nothing")
 	return cmd

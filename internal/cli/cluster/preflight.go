@@ -46,6 +46,7 @@ out, which is then listed as unknown.
 	}
 	f := cmd.Flags()
 	flags.scope.AddFlags(f)
+	cmd.RegisterFlagCompletionFunc("namespace", CompleteSideNamespaces(c, 0))
 	f.StringSliceVar(&flags.skip, "skip", nil, "`checks` that are not made (repeatable)")
 	f.StringVar(&flags.evidence, "evidence", "", "write the evidence to this `file`: a page, or JSON where it ends in .json")
 	names, _ := preflight.Checks()

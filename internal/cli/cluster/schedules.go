@@ -41,6 +41,7 @@ With FROM and TO exchanged the schedules go back.
 	}
 	f := cmd.Flags()
 	f.StringSliceVarP(&flags.Namespaces, "namespace", "n", nil, "only those in these `namespaces` of TO (repeatable)")
+	cmd.RegisterFlagCompletionFunc("namespace", CompleteSideNamespaces(c, 1))
 	f.BoolVar(&flags.gone, "gone", false, "FROM does not exist any more: nothing of it is asked")
 	f.BoolVar(&flags.DryRun, "dry-run", false, "show which, and change nothing")
 	f.BoolVarP(&flags.yes, "yes", "y", false, "do not ask")

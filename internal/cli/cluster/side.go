@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -93,6 +95,43 @@ func (s *Scope) AddFlags(flags *pflag.FlagSet) {
 
 // Renamed are the names in TO by those in FROM, where they differ.
 func (s *Scope) Renamed() (map[string]string, error) { return command.Pairs("rename", s.rename) }
+
+// CompleteSideNamespaces completes a flag that takes namespaces of the side that
+// the argument at this position names, with commas between.
+func CompleteSideNamespaces(c *command.Context, at int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if at >= len(args) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), command.QuickTimeout)
+		defer cancel()
+		names, err := namespacesOf(ctx, c, args[at])
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return ask.CompleteLists(names...)(cmd, args, typed)
+	}
+}
+
+func namespacesOf(ctx context.Context, c *command.Context, side string) ([]string, error) {
+	config, err := SideConfig(ctx, c, side)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := corev1client.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	list, err := cl.Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(list.Items))
+	for i, namespace := range list.Items {
+		names[i] = namespace.Name
+	}
+	return names, nil
+}
 
 // CompleteSides completes up to n arguments by clusters and contexts.
 func CompleteSides(c *command.Context, n int) cobra.CompletionFunc {

@@ -58,6 +58,7 @@ there under these names, or a kind is missing.`,
 	}
 	f := cmd.Flags()
 	flags.scope.AddFlags(f)
+	cmd.RegisterFlagCompletionFunc("namespace", CompleteSideNamespaces(c, 0))
 	f.BoolVar(&flags.keepCronJobs, "keep-cron-jobs", false, "let CronJobs run in TO, too")
 	f.StringSliceVar(&flags.keepFinalizers, "keep-finalizer", nil, "`finalizers` that TO has controllers for; others are left out")
 	f.BoolVar(&flags.execution.Replace, "replace", false, "overwrite what is there under the same names and differs")

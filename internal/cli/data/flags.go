@@ -40,6 +40,7 @@ func (f *sideFlags) addFrom(c *command.Context, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.fromStage, "from-stage", "", "`stage` of the source where it is given by address")
 	cmd.Flags().StringSliceVar(&f.stores, "store", nil, "`name` of a store of the blueprint, repeatable; of stores given by address, what the mask's rules call it")
 	completeSides(c, cmd, "from")
+	cmd.RegisterFlagCompletionFunc("store", ask.CompleteStores(c, f.environment))
 	cmd.RegisterFlagCompletionFunc("from-stage", ask.CompleteStages())
 }
 
@@ -47,6 +48,16 @@ func completeSides(c *command.Context, cmd *cobra.Command, flag string) {
 	cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return ask.CompleteEnvironments(c, 1)(cmd, nil, typed)
 	})
+}
+
+// environment is the side whose stores have names.
+func (f *sideFlags) environment([]string) (environment, blueprint string) {
+	for _, named := range []string{f.from, f.to} {
+		if environment = side(named, "").Environment; environment != "" && !isAddress(named) {
+			return environment, ""
+		}
+	}
+	return "", ""
 }
 
 // isAddress tells an address from the name of an environment.

@@ -79,9 +79,20 @@ func addCreateFlags(c *command.Context, cmd *cobra.Command, flags *createFlags) 
 	cmd.Flags().StringSliceVar(&flags.quota, "quota", nil, "`RESOURCE=AMOUNT,…` that the whole environment may use, as in cpu=4,memory=8Gi,pods=20")
 	cmd.Flags().StringVar(&flags.stage, "stage", "", "`stage` of it: production, staging, test or development; by default production where the name says so")
 	flags.seed.add(c, cmd)
+	cmd.RegisterFlagCompletionFunc("set", ask.CompleteBlueprintComponents(c, flags.subject, "="))
+	cmd.RegisterFlagCompletionFunc("seed-store", ask.CompleteStores(c, flags.subject))
 	cmd.Flags().BoolVar(&flags.adopt, "adopt", false, "take over a namespace and objects that exist already and are not ours")
 	cmd.RegisterFlagCompletionFunc("cluster", ask.CompleteClusters(c))
 	cmd.RegisterFlagCompletionFunc("stage", ask.CompleteStages())
+}
+
+// subject is what the new environment will be like: a clone has that for its
+// first argument.
+func (f *createFlags) subject(args []string) (environment, blueprint string) {
+	if f.from != "" || f.blueprint != "" {
+		return f.from, f.blueprint
+	}
+	return ask.FirstArgument(args)
 }
 
 func create(ctx context.Context, c *command.Context, name string, flags createFlags) error {

@@ -87,6 +87,7 @@ be told, because this machine was too slow to ask or the load was interrupted.`,
 	set.StringVar(&f.maxErrors, "max-errors", "", "`percentage` of requests that may be lost or answered with a status from 400 on, such as 0.1%")
 	set.Int64Var(&f.maxLost, "max-lost", 0, "`number` of requests that may be lost in a step; 0 allows none")
 	cmd.MarkFlagsMutuallyExclusive("side-header", "side-cookie")
+	cmd.RegisterFlagCompletionFunc("component", ask.CompleteBlueprintComponents(c, ask.FirstArgument, ""))
 	return cmd
 }
 

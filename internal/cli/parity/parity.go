@@ -58,6 +58,7 @@ Exit code 0: equal · 1: different · 3: unknown.`,
 	}
 	set := cmd.Flags()
 	f.scope.AddFlags(set)
+	cmd.RegisterFlagCompletionFunc("namespace", cluster.CompleteSideNamespaces(c, 0))
 	set.StringVar(&f.ignore, "ignore", "", "`file` of rules that say which differences are meant")
 	set.BoolVar(&f.showIgnored, "show-ignored", false, "show also what does not count, and why")
 	set.StringVar(&f.evidence, "evidence", "", "write the evidence to this `file`: a page, .json or .md")

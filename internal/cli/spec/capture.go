@@ -18,6 +18,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/target"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -61,6 +62,7 @@ the facts change: its salt, rules and decisions stay. Several targets need
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "`file` to write, or folder for several targets; by default standard output")
 	cmd.Flags().BoolVar(&flags.full, "full", false, "compare all files of all packages, not only those of folders where people change things")
 	cmd.Flags().StringSliceVar(&flags.kinds, "kind", nil, "capture only these `kinds`, such as package,sysctl")
+	cmd.RegisterFlagCompletionFunc("kind", ask.CompleteLists(hostspec.Kinds...))
 	return cmd
 }
 

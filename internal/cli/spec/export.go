@@ -11,6 +11,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/goss"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/serverspec"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -38,6 +39,7 @@ environment to run it over SSH.`,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "`tool` to write for: goss or serverspec")
 	cmd.Flags().StringVarP(&folder, "output", "o", "", "`folder` to write into")
+	cmd.RegisterFlagCompletionFunc("format", ask.CompleteWords(formats...))
 	_ = cmd.MarkFlagRequired("format")
 	_ = cmd.MarkFlagRequired("output")
 	return cmd

@@ -11,6 +11,7 @@ import (
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/capture"
 	"github.com/landfall-dev/landfall/internal/baseline/hostspec/verify"
+	"github.com/landfall-dev/landfall/internal/cli/ask"
 	"github.com/landfall-dev/landfall/internal/cli/command"
 	"github.com/landfall-dev/landfall/internal/fault"
 )
@@ -48,6 +49,7 @@ unless --all is given; --rules takes those of a document.`,
 	cmd.Flags().StringVar(&flags.folder, "dir", "", "`folder` of captured documents (*.yaml)")
 	cmd.Flags().StringVar(&flags.rules, "rules", "", "`file` of a host spec whose rules say what is left out")
 	cmd.Flags().StringSliceVar(&flags.kinds, "kind", nil, "compare only these `kinds`, such as package,sysctl")
+	cmd.RegisterFlagCompletionFunc("kind", ask.CompleteLists(hostspec.Kinds...))
 	cmd.Flags().BoolVar(&flags.all, "all", false, "compare also what differs by its nature")
 	return cmd
 }
