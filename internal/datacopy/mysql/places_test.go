@@ -83,7 +83,7 @@ func TestTasksInTheirOrder(t *testing.T) {
 	next := func(want string) task {
 		t.Helper()
 		picked, more := q.next(t.Context())
-		if got := described1(picked, more); got != want {
+		if got := shown(picked, more); got != want {
 			t.Fatalf("next is %s, want %s", got, want)
 		}
 		return picked
@@ -119,7 +119,7 @@ func TestTasksInTheirOrder(t *testing.T) {
 	}
 }
 
-func described1(t task, more bool) string {
+func shown(t task, more bool) string {
 	switch {
 	case !more:
 		return "nothing"
