@@ -23,7 +23,14 @@
 // copy, which compares both sides and writes only what differs.
 package redis
 
-import "github.com/landfall-dev/landfall/internal/datacopy"
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/landfall-dev/landfall/internal/datacopy"
+)
 
 const (
 	// scanCount is how many keys one SCAN asks for: large enough to keep the
@@ -57,7 +64,18 @@ type Engine struct {
 var _ datacopy.Engine = (*Engine)(nil)
 
 // New makes the engine.
-func New() *Engine { return &Engine{} }
+func New() *Engine {
+	hush()
+	return &Engine{}
+}
+
+// hush keeps go-redis from writing to standard error what its errors say anyway.
+var hush = sync.OnceFunc(func() { redis.SetLogger(unheard{}) })
+
+type unheard struct{}
+
+// Printf is part of go-redis's logger.
+func (unheard) Printf(context.Context, string, ...any) {}
 
 // Kind is part of datacopy.Engine.
 func (e *Engine) Kind() datacopy.Kind { return datacopy.Redis }
