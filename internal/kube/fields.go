@@ -87,6 +87,9 @@ func legitimate(path fieldpath.Path) bool {
 		section := nameAt(path, 1)
 		if section == "annotations" {
 			annotation := nameAt(path, 2)
+			if annotation == "" {
+				return true // who wrote the first annotation has the map, too
+			}
 			return slices.ContainsFunc(systemAnnotations, func(known string) bool {
 				return annotation == known || strings.HasSuffix(known, "/") && strings.HasPrefix(annotation, known)
 			})
