@@ -1,7 +1,9 @@
 package servertest
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"testing"
 )
 
@@ -25,14 +27,24 @@ func FreePort(t testing.TB) string {
 	return port
 }
 
+// Ports that are handed out. The kernel gives outgoing connections theirs from
+// 32768 on (net.ipv4.ip_local_port_range), and another test's connection must
+// not have the port that a server is about to listen on.
+const (
+	firstPort = 20000
+	ports     = 10000
+)
+
 // Free is FreeAddress for where no test runs yet, as in TestMain.
 func Free() (address string, err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.N(ports)))); err == nil {
+			defer listener.Close()
+			return listener.Addr().String(), nil
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
+	return "", err
 }
 
 // Accept serves every connection by hand, and gives the address. Each is closed
