@@ -37,9 +37,12 @@ type NameMask interface {
 type RowMask interface {
 	// Columns are the positions in the columns given to Rows that may change.
 	Columns() []int
-	// Mask changes values of a row in place; nil is NULL. Values are texts as
-	// the server prints them in UTF-8 (bytes for binary columns). Mask may
-	// replace elements but never writes into the bytes they refer to; what it
+	// Reads are the positions of the values that Mask looks at: those that may
+	// change, and what they depend on.
+	Reads() []int
+	// Mask changes values of a row in place; nil is NULL. Values that it reads
+	// are texts as the server prints them in UTF-8 (bytes for binary columns);
+	// others are whatever they travel as. Mask may replace elements but never writes into the bytes they refer to; what it
 	// puts there may be used until its next call with the same scratch.
 	Mask(row [][]byte, scratch *Scratch) error
 }

@@ -180,6 +180,17 @@ func (r *rowMask) Columns() []int {
 	return at
 }
 
+// Reads is part of datacopy.RowMask.
+func (r *rowMask) Reads() []int {
+	at := r.Columns()
+	for _, c := range r.columns {
+		if c.person >= 0 {
+			at = append(at, c.person)
+		}
+	}
+	return at
+}
+
 // Mask is part of datacopy.RowMask.
 func (r *rowMask) Mask(row [][]byte, kept *datacopy.Scratch) error {
 	s := r.prf.of(kept)

@@ -259,8 +259,8 @@ func (p *planner) mask(context.Context) error {
 			continue
 		}
 		columns := t.stored()
-		for _, c := range columns {
-			c.printed()
+		for _, position := range masked.Reads() {
+			columns[position].printed()
 		}
 		for _, position := range masked.Columns() {
 			c := columns[position]

@@ -391,6 +391,8 @@ type reversedColumns []int
 
 func (r reversedColumns) Columns() []int { return r }
 
+func (r reversedColumns) Reads() []int { return r }
+
 func (r reversedColumns) Mask(row [][]byte, scratch *datacopy.Scratch) error {
 	for _, i := range r {
 		if row[i] != nil {
