@@ -170,16 +170,17 @@ func (c *Client) ApplyAddons(ctx context.Context, params objects.Params) error {
 	return poll(ctx, "applying add-ons", func() error { return objects.Apply(ctx, c.dynamic, params) })
 }
 
-// DeleteNode removes the object of a node that is gone for good, and those of
-// its pods: none of them runs any more, so nobody has to wait until that is
-// concluded. Absent is a success.
+// DeleteNode removes the object of a node that is gone for good, and then those
+// of its pods: none of them runs any more, so nobody has to wait until that is
+// concluded. While the node is there, DaemonSets make its pods again. Absent is
+// a success.
 func (c *Client) DeleteNode(ctx context.Context, name string) error {
-	if err := c.deletePods(ctx, name); err != nil {
-		return fmt.Errorf("deleting pods of node %s: %w", name, err)
-	}
 	err := c.clientset.CoreV1().Nodes().Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting node %s: %w", name, err)
+	}
+	if err := c.deletePods(ctx, name); err != nil {
+		return fmt.Errorf("deleting pods of node %s: %w", name, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,7 +61,8 @@ func TestWaitNode(t *testing.T) {
 }
 
 func TestDeleteNode(t *testing.T) {
-	clientset := fake.NewClientset(node(corev1.ConditionTrue))
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"}, Spec: corev1.PodSpec{NodeName: "blue-1"}}
+	clientset := fake.NewClientset(node(corev1.ConditionTrue), pod)
 	client := &Client{clientset: clientset}
 	for range 2 { // absent is a success
 		if err := client.DeleteNode(t.Context(), "blue-1"); err != nil {
@@ -69,6 +71,19 @@ func TestDeleteNode(t *testing.T) {
 	}
 	if nodes, _ := clientset.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}); len(nodes.Items) != 0 {
 		t.Errorf("left: %v", nodes.Items)
+	}
+	// While the node is there, a DaemonSet makes its pods again.
+	var deleted []string
+	for _, action := range clientset.Actions() {
+		if action.GetVerb() == "delete" {
+			deleted = append(deleted, action.GetResource().Resource)
+		}
+	}
+	if want := []string{"nodes", "pods", "nodes"}; !slices.Equal(deleted, want) {
+		t.Errorf("deleted %v, want %v", deleted, want)
+	}
+	if pods, _ := clientset.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}); len(pods.Items) != 0 {
+		t.Errorf("left: %v", pods.Items)
 	}
 }
 
